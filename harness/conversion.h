@@ -1,0 +1,82 @@
+// The result of converting: per layer, which neurons go to which expert, and how tokens are routed. A few hundred
+// kilobytes of indices beside the dense checkpoint, not a model.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <nlohmann/json.hpp>
+
+#include "harness/model/feed_forward.h"
+#include "harness/moe_shape.h"
+
+namespace moebench {
+
+// An expert: neurons of the dense FFN by index (experts may overlap), optionally with a refitted down projection, an
+// output bias, and a vector added where the expert is not visited; or weights of its own.
+struct ExpertSpec {
+  at::Tensor neurons;                     // [expert_intermediate_size] int64, ascending
+  std::optional<at::Tensor> down_proj;    // [hidden_size, expert_intermediate_size]
+  std::optional<at::Tensor> output_bias;  // [hidden_size]
+  std::optional<at::Tensor> absent_bias;  // [hidden_size]
+  std::optional<GatedMlpWeights> own_weights;
+};
+
+enum class RouterKind {
+  kLinear,     // weight [E, D], optional bias [E]: logits = weight x + bias
+  kGatedRows,  // gate [E, D], up [E, D]: |up x * silu(gate x)| (CMoE)
+  kTanhMlp,    // first [E, D], second [E, E]: second tanh(first x) (LLaMA-MoE)
+  kOracle,     // no tensors: ||expert(x)||, computes every expert; a bound, not a method
+  kStatic,     // no tensors, no routed experts: the shared one only
+};
+
+struct RouterSpec {
+  RouterKind kind = RouterKind::kStatic;
+  std::map<std::string, at::Tensor> tensors;
+};
+
+// How scores become a choice and weights.
+struct RoutingRule {
+  enum class Softmax { kNone, kBeforeTopK, kAfterTopK };
+  enum class Weights { kUnit, kScores, kOnePlusScaledScores };  // 1, s, 1 + s * expert_scale (CMoE after fine-tuning)
+  Softmax softmax = Softmax::kNone;
+  Weights weights = Weights::kUnit;
+  double scale = 1;                          // multiplies every routed expert's weight
+  std::optional<at::Tensor> selection_bias;  // [E], added to the scores for choosing only
+  std::optional<at::Tensor> expert_scale;    // [E]
+};
+
+// One layer's MoE, described against the dense layer it replaces. E counts routed experts.
+struct LayerConversion {
+  bool keep_dense = false;
+  std::vector<ExpertSpec> experts;   // routed; number and width may differ from layer to layer
+  std::optional<ExpertSpec> shared;  // always visited
+  RouterSpec router;
+  RoutingRule rule;
+  int64_t top_k = 0;
+};
+
+struct Conversion {
+  std::vector<LayerConversion> layers;
+  // method, options, shape, seed, source checkpoint hash, calibration hash, seconds by phase, peak memory.
+  nlohmann::json metadata = nlohmann::json::object();
+};
+
+// One safetensors file: layers.{l}.experts.{e}.neurons, layers.{l}.shared.neurons, layers.{l}.router.*, … and the
+// metadata as JSON under "moebench". load throws std::runtime_error naming file, layer and field: an index out of
+// range or not ascending, a missing tensor, a wrong shape.
+void save_conversion(const Conversion& conversion, const std::filesystem::path& path);
+Conversion load_conversion(const std::filesystem::path& path);
+
+// Throws std::invalid_argument if conversion was not made for such layers (number, neuron range, hidden size).
+void check_conversion(const Conversion& conversion, int64_t num_layers, int64_t intermediate_size, int64_t hidden_size);
+
+// The same experts, chosen by the oracle router (largest output norm) with the same k and rule weights.
+Conversion with_oracle_router(const Conversion& conversion);
+
+}  // namespace moebench

@@ -1,0 +1,44 @@
+// One pass of the model over calibration text, layer by layer: each layer is loaded, shown to the observers chunk by
+// chunk, converted and dropped. Peak memory is one layer plus the residual stream, so a 7B checkpoint converts in 24
+// GB.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "harness/checkpoint/checkpoint.h"
+#include "harness/conversion.h"
+#include "harness/converter.h"
+#include "harness/model/llama.h"
+
+namespace moebench {
+
+struct CalibrationText {
+  std::vector<std::string> domains;  // names, one a window set
+  std::vector<at::Tensor> windows;   // per domain, [num_windows, window] int64
+  std::string content_hash;          // of ids and domain names
+};
+
+struct ConversionJob {
+  const Converter* converter = nullptr;
+  MoeShape shape;
+  uint64_t seed = 0;
+  nlohmann::json metadata;  // copied into the conversion's
+};
+
+struct EvidenceProgress {
+  int64_t layer = 0, num_layers = 0;
+};
+
+// Converts every job over the same text. Jobs with Propagation::kDense share one dense pass; each job with kConverted
+// has a residual stream of its own. metadata gains "seconds" {load, forward, observe, convert} and
+// "peak_memory_bytes". Deterministic. text may be null if no job needs text.
+std::vector<Conversion> convert_all(const Checkpoint& checkpoint, const Precision& precision,
+                                    const CalibrationText* text, const std::vector<ConversionJob>& jobs,
+                                    const std::function<void(const EvidenceProgress&)>& progress = {});
+
+}  // namespace moebench

@@ -1,0 +1,36 @@
+// What a measurement yields. Names say the protocol: "wikitext2/gptq-2048/ppl", never a bare "ppl".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace moebench {
+
+enum class Direction { kLowerIsBetter, kHigherIsBetter, kNeither };
+
+struct Metric {
+  std::string name;  // protocol-named
+  std::string unit;  // "nat/token", "parameters", "s", ""
+  double value = 0;
+  Direction direction = Direction::kNeither;
+  int64_t n = 1;                         // what it is an average of: windows, items, tokens
+  std::optional<double> standard_error;  // over those n
+};
+
+// A per-document or per-window score, kept so that two models are compared pairwise on the same items.
+struct Item {
+  std::string task;
+  std::string id;      // stable across models: window index, document id
+  double nll = 0;      // sum of negative log-likelihood, nats
+  int64_t tokens = 0;  // scored tokens
+  std::optional<bool> correct;
+};
+
+struct Measurement {
+  std::vector<Metric> metrics;
+  std::vector<Item> items;
+};
+
+}  // namespace moebench

@@ -1,0 +1,38 @@
+// The slot that conversion replaces: a layer's feed-forward network, dense or a mixture of experts.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include <ATen/core/Tensor.h>
+
+namespace moebench {
+
+// F neurons, D hidden_size. Neuron i is row i of gate_proj and up_proj with column i of down_proj.
+struct GatedMlpWeights {
+  at::Tensor gate_proj;  // [F, D]
+  at::Tensor up_proj;    // [F, D]
+  at::Tensor down_proj;  // [D, F]
+};
+
+class FeedForward {
+ public:
+  virtual ~FeedForward() = default;
+  // hidden: [tokens, hidden_size], after the norm. Returns the same shape, without the residual.
+  virtual at::Tensor forward(const at::Tensor& hidden) const = 0;
+};
+
+// h = silu(gate x) * (up x): [tokens, intermediate_size].
+at::Tensor gated_activations(const GatedMlpWeights& weights, const at::Tensor& hidden);
+
+class GatedMlp : public FeedForward {
+ public:
+  explicit GatedMlp(GatedMlpWeights weights) : weights_(std::move(weights)) {}
+  at::Tensor forward(const at::Tensor& hidden) const override;
+  const GatedMlpWeights& weights() const { return weights_; }
+
+ private:
+  GatedMlpWeights weights_;
+};
+
+}  // namespace moebench

@@ -1,0 +1,81 @@
+// The model: embedding, layers of attention and a replaceable feed-forward network, head. fp32 or bf16; CPU or CUDA.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "harness/checkpoint/checkpoint.h"
+#include "harness/model/feed_forward.h"
+
+namespace moebench {
+
+struct Precision {
+  at::ScalarType dtype = at::kFloat;  // or at::kBFloat16
+  at::Device device = at::kCPU;
+};
+
+// Keys and values of the tokens seen so far, for every layer. Grows as needed; truncate() rewinds exactly.
+class KvCache {
+ public:
+  explicit KvCache(int64_t num_layers) : keys_(num_layers), values_(num_layers) {}
+  int64_t length() const { return length_; }
+  void truncate(int64_t length);
+
+ private:
+  friend class LlamaLayer;
+  friend class LlamaModel;
+  std::vector<at::Tensor> keys_, values_;  // [batch, num_key_value_heads, capacity, head_dim]
+  int64_t length_ = 0;
+};
+
+// One decoder layer. B batch, T tokens, D hidden_size.
+class LlamaLayer {
+ public:
+  // Loads layer `index` of the checkpoint, and nothing else.
+  static LlamaLayer load(const Checkpoint& checkpoint, int64_t index, const Precision& precision);
+
+  // residual [B, T, D] plus attention of it. Positions start at the cache's length (0 without one).
+  at::Tensor attend(const at::Tensor& residual, KvCache* cache = nullptr) const;
+  // What the feed-forward network sees: the norm of the residual, [B, T, D].
+  at::Tensor feed_forward_input(const at::Tensor& residual) const;
+  // attend, then residual + feed_forward(feed_forward_input).
+  at::Tensor forward(const at::Tensor& residual, KvCache* cache = nullptr) const;
+
+  int64_t index() const;
+  const GatedMlpWeights& dense_weights() const;  // the checkpoint's own, whatever is in the slot
+  const FeedForward& feed_forward() const;
+  void replace_feed_forward(std::shared_ptr<const FeedForward> feed_forward);
+
+ private:
+  struct Weights;
+  std::shared_ptr<const Weights> weights_;
+  std::shared_ptr<const FeedForward> feed_forward_;
+};
+
+class LlamaModel {
+ public:
+  static LlamaModel load(const Checkpoint& checkpoint, const Precision& precision);
+
+  // ids: [B, T] int64. Returns the final hidden states after the last norm, [B, T, D]. With a cache, ids continue it.
+  at::Tensor forward(const at::Tensor& ids, KvCache* cache = nullptr) const;
+  at::Tensor logits(const at::Tensor& hidden) const;  // [..., D] → [..., vocab_size] in the model's dtype
+
+  const LlamaConfig& config() const { return config_; }
+  const Precision& precision() const { return precision_; }
+  std::vector<LlamaLayer>& layers() { return layers_; }
+  const std::vector<LlamaLayer>& layers() const { return layers_; }
+
+ private:
+  LlamaConfig config_;
+  Precision precision_;
+  at::Tensor embedding_, final_norm_, head_;
+  std::vector<LlamaLayer> layers_;
+};
+
+// Embedding rows of ids, [B, T] → [B, T, D], without the model: for passes that stream layers.
+at::Tensor embed(const Checkpoint& checkpoint, const at::Tensor& ids, const Precision& precision);
+
+}  // namespace moebench

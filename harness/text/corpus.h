@@ -1,0 +1,40 @@
+// Text files as token streams and windows: what is calibrated on and what perplexity is measured on.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "harness/text/tokenizer.h"
+
+namespace moebench {
+
+struct Corpus {
+  std::string name;  // file name without extension
+  std::filesystem::path path;
+  std::vector<std::string> documents;  // never empty
+  std::string content_hash;            // of the file's bytes
+};
+
+// .jsonl (and .jsonl.gz): the field "text" of every line, split at '\n' only; .raw: WikiText rows (a blank line is the
+// row ""); anything else: the whole file is one document. Throws std::runtime_error naming file, line and field: not
+// UTF-8, no text at all, a line that is not JSON or lacks the field.
+Corpus read_corpus(const std::filesystem::path& path);
+
+// Documents joined by "\n\n" and tokenised once with the tokenizer's defaults: the GPTQ convention (specs:
+// evaluation 2.1). [num_tokens] int64.
+at::Tensor token_stream(const Corpus& corpus, const Tokenizer& tokenizer);
+
+// num_windows random windows of the stream, as the published loaders draw them: Python's random.seed(seed), then
+// randint(0, num_tokens - window - 1) for each. [num_windows, window] int64. Throws std::invalid_argument if the stream
+// is shorter than one window + 2.
+at::Tensor random_windows(const at::Tensor& stream, int64_t num_windows, int64_t window, uint64_t seed);
+
+// The same text never calibrates and measures unmarked: share of the documents' lines (of at least 32 characters)
+// of `measured` that also stand in `calibrated`, 0 to 1.
+double overlap(const Corpus& calibrated, const Corpus& measured);
+
+}  // namespace moebench
