@@ -26,7 +26,8 @@ class MoeLayer : public FeedForward {
   Routing route(const at::Tensor& hidden) const;
 
   // Sees every forward's routing from now on, for expert_load and measured activated parameters. Null: nobody does.
-  void observe_routing(std::function<void(const Routing&)> observer);
+  // const: a layer in a model's slot is const, and watching does not change what it computes.
+  void observe_routing(std::function<void(const Routing&)> observer) const;
 
   int64_t num_experts() const;
   int64_t expert_intermediate_size(int64_t expert) const;
