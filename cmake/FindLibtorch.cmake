@@ -42,7 +42,8 @@ find_package_handle_standard_args(Libtorch
 
 if(Libtorch_FOUND AND NOT TARGET Libtorch::Libtorch)
   add_library(Libtorch::Libtorch INTERFACE IMPORTED)
-  target_include_directories(Libtorch::Libtorch INTERFACE "${Libtorch_INCLUDE_DIR}")
+  # Searched last: the wheel carries its own copies of fmt and others, which must not shadow the system's.
+  target_compile_options(Libtorch::Libtorch INTERFACE "SHELL:-idirafter \"${Libtorch_INCLUDE_DIR}\"")
   target_link_libraries(Libtorch::Libtorch INTERFACE "${Libtorch_CPU_LIBRARY}" "${Libtorch_C10_LIBRARY}")
   # libcudart and libcupti are dependencies of libtorch_cpu; the loader finds them, the linker need not.
   target_link_options(Libtorch::Libtorch INTERFACE "LINKER:--allow-shlib-undefined")
