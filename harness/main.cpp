@@ -1,1 +1,3 @@
-int main() { return 0; }
+#include "harness/commands/program.h"
+
+int main(int argument_count, char** arguments) { return moebench::run_program(argument_count, arguments); }

@@ -1,0 +1,30 @@
+// The subcommands of the program. To add one: a .cpp in this folder that defines a function like those below, its
+// declaration here, and its line in commands.cpp.
+//
+//   std::function<int()> define_report(CLI::App& command) {
+//     struct Arguments { std::string database; };
+//     auto arguments = std::make_shared<Arguments>();
+//     command.add_option("--db", arguments->database, "results database")->required();
+//     return [arguments] { return report(*arguments); };   // after parsing; the exit code
+//   }
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+namespace moebench {
+
+struct Command {
+  const char* name;
+  const char* summary;  // one line
+  // Declares the command's options and returns what runs once they are parsed. That returns the exit code (0, or 1, 3,
+  // 5, 6 with their meaning in the design) and throws as harness/error.h says.
+  std::function<int()> (*define)(CLI::App& command);
+};
+
+// In the order of --help.
+const std::vector<Command>& commands();
+
+}  // namespace moebench

@@ -1,0 +1,50 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/run_program.h"
+
+namespace moebench {
+namespace {
+
+using testing::HasSubstr;
+
+class ProgramTest : public testing::Test {
+ protected:
+  void SetUp() override { std::filesystem::create_directories(folder_); }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  ProgramResult run(const std::vector<std::string>& arguments) { return run_program(folder_, arguments); }
+
+  std::filesystem::path folder_ =
+      std::filesystem::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
+};
+
+TEST_F(ProgramTest, HelpGoesToStdoutAndSucceeds) {
+  const ProgramResult result = run({"--help"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.output, HasSubstr("--threads"));
+  EXPECT_EQ(result.errors, "");
+}
+
+TEST_F(ProgramTest, VersionNamesTheProgram) {
+  const ProgramResult result = run({"--version"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.output, HasSubstr("moebench 0."));
+}
+
+TEST_F(ProgramTest, UnknownCommandIsAUsageError) {
+  const ProgramResult result = run({"rnu"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.output, "");
+  EXPECT_THAT(result.errors, HasSubstr("unknown command 'rnu'"));
+}
+
+TEST_F(ProgramTest, NoCommandIsAUsageError) { EXPECT_EQ(run({}).exit_code, 2); }
+
+TEST_F(ProgramTest, ThreadCountMustBePositive) {
+  const ProgramResult result = run({"--threads", "0"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.errors, HasSubstr("--threads"));
+}
+
+}  // namespace
+}  // namespace moebench
