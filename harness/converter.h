@@ -32,10 +32,13 @@ struct DenseLayer {
   const GatedMlpWeights& weights;
 };
 
-// What one layer's FFN saw of one chunk of text. The activations are computed once, for all observers.
+// What one layer's FFN saw of one calibration window: observe() is called once a window, in the text's order, so an
+// observer may treat a chunk as a sample. The products are computed once, for all observers.
 struct FfnChunk {
   const at::Tensor& inputs;       // [tokens, hidden_size], after the norm
-  const at::Tensor& activations;  // [tokens, intermediate_size], silu(gate x) * (up x)
+  const at::Tensor& gate;         // [tokens, intermediate_size], gate_proj x: before silu
+  const at::Tensor& up;           // [tokens, intermediate_size], up_proj x
+  const at::Tensor& activations;  // [tokens, intermediate_size], silu(gate) * up
   const at::Tensor& residual;     // [tokens, hidden_size], the stream that the FFN's output is added to
   int64_t domain = 0;
 };
