@@ -75,9 +75,12 @@ class ResultStore {
 
   void set_context(const MachineRecord& machine, const BuildRecord& build);  // of the runs added from now on
 
-  // One transaction. A completed run whose cell_key is completed already is ignored; a completed run replaces failed
-  // ones.
+  // One transaction. A run whose cell_key is completed already is ignored; otherwise it replaces the failed ones of its
+  // key, so that a cell has at most one run.
   void add(const RunRecord& run);
+
+  // Removes the runs of this key, completed or failed, so that the cell is done anew: its artifact is gone.
+  void forget(const std::string& cell_key);
 
   std::optional<RunRecord> find_completed(const std::string& cell_key) const;  // without items
   std::vector<RunRecord> runs() const;                                         // in order of starting, without items
