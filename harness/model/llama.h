@@ -9,26 +9,15 @@
 
 #include "harness/checkpoint/checkpoint.h"
 #include "harness/model/feed_forward.h"
+#include "harness/model/kv_cache.h"
 
 namespace moebench {
+
+class RotaryEmbedding;
 
 struct Precision {
   at::ScalarType dtype = at::kFloat;  // or at::kBFloat16
   at::Device device = at::kCPU;
-};
-
-// Keys and values of the tokens seen so far, for every layer. Grows as needed; truncate() rewinds exactly.
-class KvCache {
- public:
-  explicit KvCache(int64_t num_layers) : keys_(num_layers), values_(num_layers) {}
-  int64_t length() const { return length_; }
-  void truncate(int64_t length);
-
- private:
-  friend class LlamaLayer;
-  friend class LlamaModel;
-  std::vector<at::Tensor> keys_, values_;  // [batch, num_key_value_heads, capacity, head_dim]
-  int64_t length_ = 0;
 };
 
 // One decoder layer. B batch, T tokens, D hidden_size.
@@ -50,7 +39,12 @@ class LlamaLayer {
   void replace_feed_forward(std::shared_ptr<const FeedForward> feed_forward);
 
  private:
+  friend class LlamaModel;
   struct Weights;
+  static LlamaLayer load(const Checkpoint& checkpoint, int64_t index, const Precision& precision,
+                         std::shared_ptr<const RotaryEmbedding> rotary_embedding);
+  explicit LlamaLayer(std::shared_ptr<const Weights> weights);
+
   std::shared_ptr<const Weights> weights_;
   std::shared_ptr<const FeedForward> feed_forward_;
 };
@@ -60,6 +54,7 @@ class LlamaModel {
   static LlamaModel load(const Checkpoint& checkpoint, const Precision& precision);
 
   // ids: [B, T] int64. Returns the final hidden states after the last norm, [B, T, D]. With a cache, ids continue it.
+  // Throws std::invalid_argument for an id outside the vocabulary or a text longer than max_position_embeddings.
   at::Tensor forward(const at::Tensor& ids, KvCache* cache = nullptr) const;
   at::Tensor logits(const at::Tensor& hidden) const;  // [..., D] → [..., vocab_size] in the model's dtype
 
@@ -69,6 +64,8 @@ class LlamaModel {
   const std::vector<LlamaLayer>& layers() const { return layers_; }
 
  private:
+  LlamaModel() = default;
+
   LlamaConfig config_;
   Precision precision_;
   at::Tensor embedding_, final_norm_, head_;

@@ -1,0 +1,17 @@
+#include "harness/model/feed_forward.h"
+
+#include <ATen/ATen.h>
+
+#include "harness/model/projection.h"
+
+namespace moebench {
+
+at::Tensor gated_activations(const GatedMlpWeights& weights, const at::Tensor& hidden) {
+  return at::silu(project(hidden, weights.gate_proj)) * project(hidden, weights.up_proj);
+}
+
+at::Tensor GatedMlp::forward(const at::Tensor& hidden) const {
+  return project(gated_activations(weights_, hidden), weights_.down_proj);
+}
+
+}  // namespace moebench

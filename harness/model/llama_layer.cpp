@@ -1,0 +1,122 @@
+#include <string>
+#include <utility>
+
+#include <ATen/ATen.h>
+
+#include "harness/model/attention.h"
+#include "harness/model/llama.h"
+#include "harness/model/projection.h"
+#include "harness/model/rms_norm.h"
+#include "harness/model/rotary_embedding.h"
+
+namespace moebench {
+namespace {
+
+// Reads one layer's tensors by their short names.
+class LayerReader {
+ public:
+  LayerReader(const Checkpoint& checkpoint, int64_t index, const Precision& precision)
+      : checkpoint_(checkpoint), prefix_("model.layers." + std::to_string(index) + "."), precision_(precision) {}
+
+  at::Tensor read(const std::string& name) const {
+    return checkpoint_.load(prefix_ + name, precision_.dtype).to(precision_.device);
+  }
+  // q, k and v below one another: one product instead of three.
+  at::Tensor read_qkv(const std::string& suffix) const {
+    return at::cat(
+        {read("self_attn.q_proj." + suffix), read("self_attn.k_proj." + suffix), read("self_attn.v_proj." + suffix)});
+  }
+
+ private:
+  const Checkpoint& checkpoint_;
+  std::string prefix_;
+  Precision precision_;
+};
+
+}  // namespace
+
+// H attention heads, G key/value heads.
+struct LlamaLayer::Weights {
+  int64_t index = 0;
+  LlamaConfig config;
+  std::shared_ptr<const RotaryEmbedding> rotary_embedding;
+  at::Tensor input_norm, feed_forward_norm;  // [D]
+  at::Tensor qkv_proj;                       // [(H + 2 G) head_dim, D]
+  std::optional<at::Tensor> qkv_bias;        // [(H + 2 G) head_dim]
+  std::optional<at::Tensor> q_norm, k_norm;  // [head_dim]
+  at::Tensor o_proj;                         // [D, H head_dim]
+  GatedMlpWeights mlp;
+};
+
+LlamaLayer::LlamaLayer(std::shared_ptr<const Weights> weights)
+    : weights_(std::move(weights)), feed_forward_(std::make_shared<GatedMlp>(weights_->mlp)) {}
+
+LlamaLayer LlamaLayer::load(const Checkpoint& checkpoint, int64_t index, const Precision& precision) {
+  return load(checkpoint, index, precision, std::make_shared<RotaryEmbedding>(checkpoint.config(), precision.device));
+}
+
+LlamaLayer LlamaLayer::load(const Checkpoint& checkpoint, int64_t index, const Precision& precision,
+                            std::shared_ptr<const RotaryEmbedding> rotary_embedding) {
+  const LayerReader reader(checkpoint, index, precision);
+  auto weights = std::make_shared<Weights>();
+  weights->index = index;
+  weights->config = checkpoint.config();
+  weights->rotary_embedding = std::move(rotary_embedding);
+  weights->input_norm = reader.read("input_layernorm.weight");
+  weights->feed_forward_norm = reader.read("post_attention_layernorm.weight");
+  weights->qkv_proj = reader.read_qkv("weight");
+  if (weights->config.attention_bias) weights->qkv_bias = reader.read_qkv("bias");
+  if (weights->config.qk_norm) {
+    weights->q_norm = reader.read("self_attn.q_norm.weight");
+    weights->k_norm = reader.read("self_attn.k_norm.weight");
+  }
+  weights->o_proj = reader.read("self_attn.o_proj.weight");
+  weights->mlp = {reader.read("mlp.gate_proj.weight"), reader.read("mlp.up_proj.weight"),
+                  reader.read("mlp.down_proj.weight")};
+  return LlamaLayer(std::move(weights));
+}
+
+at::Tensor LlamaLayer::attend(const at::Tensor& residual, KvCache* cache) const {
+  const Weights& weights = *weights_;
+  const LlamaConfig& config = weights.config;
+  const int64_t batch = residual.size(0);
+  const int64_t num_tokens = residual.size(1);
+  const int64_t first_position = cache ? cache->length() : 0;
+
+  const at::Tensor normed = rms_norm(residual, weights.input_norm, config.rms_norm_eps);
+  const std::vector<at::Tensor> qkv =
+      project(normed, weights.qkv_proj, weights.qkv_bias)
+          .view({batch, num_tokens, -1, config.head_dim})
+          .transpose(1, 2)
+          .split_with_sizes({config.num_attention_heads, config.num_key_value_heads, config.num_key_value_heads}, 1);
+  at::Tensor queries = qkv[0], keys = qkv[1], values = qkv[2];
+  if (weights.q_norm) queries = rms_norm(queries, *weights.q_norm, config.rms_norm_eps);
+  if (weights.k_norm) keys = rms_norm(keys, *weights.k_norm, config.rms_norm_eps);
+  queries = weights.rotary_embedding->rotate(queries, first_position);
+  keys = weights.rotary_embedding->rotate(keys, first_position);
+  if (cache) std::tie(keys, values) = cache->append(weights.index, keys, values);
+  const at::Tensor attended = causal_attention(queries, keys, values, config.sliding_window);
+  return residual + project(attended.transpose(1, 2).flatten(2), weights.o_proj);
+}
+
+at::Tensor LlamaLayer::feed_forward_input(const at::Tensor& residual) const {
+  return rms_norm(residual, weights_->feed_forward_norm, weights_->config.rms_norm_eps);
+}
+
+at::Tensor LlamaLayer::forward(const at::Tensor& residual, KvCache* cache) const {
+  const at::Tensor attended = attend(residual, cache);
+  const at::Tensor hidden = feed_forward_input(attended).flatten(0, 1);
+  return attended + feed_forward_->forward(hidden).view_as(attended);
+}
+
+int64_t LlamaLayer::index() const { return weights_->index; }
+
+const GatedMlpWeights& LlamaLayer::dense_weights() const { return weights_->mlp; }
+
+const FeedForward& LlamaLayer::feed_forward() const { return *feed_forward_; }
+
+void LlamaLayer::replace_feed_forward(std::shared_ptr<const FeedForward> feed_forward) {
+  feed_forward_ = std::move(feed_forward);
+}
+
+}  // namespace moebench
