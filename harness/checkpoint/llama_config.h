@@ -42,4 +42,7 @@ struct LlamaConfig {
 LlamaConfig read_hf_config(const std::filesystem::path& config_json);
 LlamaConfig read_gguf_config(const GgufFile& file);
 
+// What both readers check last: sizes within bounds, heads that divide.
+void check_config(const LlamaConfig& config, const std::filesystem::path& file);
+
 }  // namespace moebench
