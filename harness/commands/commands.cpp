@@ -3,7 +3,10 @@
 namespace moebench {
 
 const std::vector<Command>& commands() {
-  static const std::vector<Command> table = {};
+  static const std::vector<Command> table = {
+      {"methods", "the conversion methods, with their options", define_methods},
+      {"tasks", "the measurements, with their options", define_tasks},
+  };
   return table;
 }
 

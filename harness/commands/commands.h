@@ -24,6 +24,9 @@ struct Command {
   std::function<int()> (*define)(CLI::App& command);
 };
 
+std::function<int()> define_methods(CLI::App& command);
+std::function<int()> define_tasks(CLI::App& command);
+
 // In the order of --help.
 const std::vector<Command>& commands();
 
