@@ -1,6 +1,7 @@
 // The results database (a contract): SQLite, STRICT tables, one transaction a run. Builds without torch.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -44,9 +45,25 @@ struct ArtifactRecord {
   int64_t bytes = 0;
 };
 
-// A finished or failed stage of one cell.
-// config is canonical JSON, fully resolved; reports read from it: "model", "method", "options" (object), "shape",
-// "active_ratio", "router" ("own" or "oracle"), "seed", "task", "task_options", "dtype", "calibration" (object).
+// A finished or failed stage of one cell. The model that a run is about is described by keys of its config, the same
+// ones in both stages; reports read nothing else of it:
+//
+//   "model"         name of the dense parent, as the user gave it
+//   "method"        "dense", "static_pruning", "cmoe", … ("dense": the parent itself, only measured)
+//   "options"       object: the method's options, every default filled in
+//   "changed_options"  object: those of them that differ from their defaults, for the row's label
+//   "shape"         "S3A3E8"; "" for dense
+//   "active_ratio"  active neurons of a token / intermediate_size, of the shape (not as asked for): 0.75; 1 for dense
+//   "router"        "own" or "oracle"
+//   "dtype"         that it is measured in: "float32" or "bfloat16"
+//   "calibration"   null if the method reads no text, or {"texts": [names], "windows", "window", "tokens",
+//                   "overlap": true if text that the task is measured on is among it}
+//   "retrained_tokens"  0 if not retrained
+//   "seed"
+//   "task", "task_options"   stage "measure" only: name, and object with every default filled in
+//
+// Stage "convert" yields the metrics "conversion/seconds" (s), "conversion/peak_memory" (bytes) and
+// "conversion/seconds/<phase>"; they hold for every router on the same experts. Stage "measure" yields the task's.
 struct RunRecord {
   std::string uuid;
   std::string cell_key;  // content key of the stage; at most one completed run each
@@ -62,21 +79,28 @@ struct RunRecord {
   std::vector<Metric> metrics;
   std::vector<Item> items;
   std::vector<ArtifactRecord> artifacts;
+  // Of the context, when read back; add() ignores them.
+  std::string machine_class, build;
 };
 
 class ResultStore {
  public:
   enum class Mode { kReadOnly, kReadWrite };
 
-  // Creates the database if it is missing (kReadWrite). Throws std::runtime_error naming the file: not a database, made
-  // by a newer version, missing (kReadOnly); TryAgainError: locked, read-only folder, disk full.
-  ResultStore(const std::filesystem::path& path, Mode mode);
+  // kReadWrite creates the database if it is missing; kReadOnly never creates a file. Several processes may have one
+  // database open; a thread has a store of its own. lock_timeout: how long to wait for another writer. Throws
+  // std::runtime_error naming the file: not a database, damaged, made by a newer version, missing (kReadOnly);
+  // TryAgainError: locked, read-only folder, disk full.
+  ResultStore(const std::filesystem::path& path, Mode mode,
+              std::chrono::milliseconds lock_timeout = std::chrono::seconds(30));
   ~ResultStore();
 
   void set_context(const MachineRecord& machine, const BuildRecord& build);  // of the runs added from now on
 
-  // One transaction. A run whose cell_key is completed already is ignored; otherwise it replaces the failed ones of its
-  // key, so that a cell has at most one run.
+  // One transaction: the whole run or nothing of it. A run whose cell_key is completed already is ignored; otherwise it
+  // replaces the failed one of its key, so that a cell has at most one run. A NaN value is kept, a NaN standard error
+  // is none. Throws std::invalid_argument for a run without names, with a metric or an item twice, or with a uuid that
+  // is taken; TryAgainError: locked, disk full.
   void add(const RunRecord& run);
 
   // Removes the runs of this key, completed or failed, so that the cell is done anew: its artifact is gone.
@@ -84,7 +108,7 @@ class ResultStore {
 
   std::optional<RunRecord> find_completed(const std::string& cell_key) const;  // without items
   std::vector<RunRecord> runs() const;                                         // in order of starting, without items
-  std::vector<Item> items(const std::string& uuid) const;
+  std::vector<Item> items(const std::string& uuid) const;                      // by task, then id
 
  private:
   struct State;

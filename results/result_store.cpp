@@ -1,0 +1,66 @@
+#include "results/result_store.h"
+
+#include "results/database.h"
+#include "results/journal_mode.h"
+#include "results/run_reader.h"
+#include "results/run_writer.h"
+#include "results/schema.h"
+
+namespace moebench {
+
+struct ResultStore::State {
+  Database database;
+  bool is_writer;
+  MachineRecord machine;
+  BuildRecord build;
+};
+
+ResultStore::ResultStore(const std::filesystem::path& path, Mode mode, std::chrono::milliseconds lock_timeout) {
+  const bool is_writer = mode == Mode::kReadWrite;
+  Database database(path, is_writer ? OpenMode::kReadWrite : OpenMode::kReadOnly, lock_timeout);
+  if (is_writer) migrate(database, migrations());
+  check_schema(database, migrations());
+  if (is_writer) use_write_ahead_log(database);
+  state_ = std::make_unique<State>(State{std::move(database), is_writer, {}, {}});
+}
+
+ResultStore::~ResultStore() {
+  if (state_->is_writer) leave_write_ahead_log(state_->database);
+}
+
+void ResultStore::set_context(const MachineRecord& machine, const BuildRecord& build) {
+  state_->machine = machine;
+  state_->build = build;
+}
+
+void ResultStore::add(const RunRecord& run) {
+  const Database& database = state_->database;
+  Transaction transaction(database, Transaction::Kind::kWrite);
+  Statement completed(database, "SELECT 1 FROM run WHERE cell_key = ? AND status = 'completed'");
+  if (completed.bind(run.cell_key).step()) return;
+  delete_runs(database, run.cell_key);
+  insert_run(database, run, machine_id(database, state_->machine), build_id(database, state_->build));
+  transaction.commit();
+}
+
+void ResultStore::forget(const std::string& cell_key) {
+  Transaction transaction(state_->database, Transaction::Kind::kWrite);
+  delete_runs(state_->database, cell_key);
+  transaction.commit();
+}
+
+std::optional<RunRecord> ResultStore::find_completed(const std::string& cell_key) const {
+  const Transaction transaction(state_->database, Transaction::Kind::kRead);
+  std::vector<RunRecord> runs = read_runs(state_->database, cell_key);
+  if (runs.empty()) return std::nullopt;
+  return std::move(runs.front());
+}
+
+std::vector<RunRecord> ResultStore::runs() const {
+  const Transaction transaction(state_->database, Transaction::Kind::kRead);
+  return read_runs(state_->database, std::nullopt);
+}
+
+std::vector<Item> ResultStore::items(const std::string& uuid) const { return read_items(state_->database, uuid); }
+
+}  // namespace moebench

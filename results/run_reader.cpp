@@ -1,0 +1,128 @@
+#include "results/run_reader.h"
+
+#include <stdexcept>
+#include <unordered_map>
+
+namespace moebench {
+namespace {
+
+// Deeper than any config of ours; what walks over JSON recurses, so a hostile depth would end the program.
+constexpr int kMaximumJsonDepth = 64;
+
+nlohmann::json parse_json(const std::string& text, const std::string& owner) {
+  try {
+    return nlohmann::json::parse(text, [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+      if (depth > kMaximumJsonDepth) throw std::runtime_error(owner + " is nested too deeply");
+      return true;
+    });
+  } catch (const nlohmann::json::exception&) {
+    throw std::runtime_error(owner + " is not JSON; the results database is damaged: restore a copy");
+  }
+}
+
+Direction direction_from(const std::string& name) {
+  if (name == "lower") return Direction::kLowerIsBetter;
+  return name == "higher" ? Direction::kHigherIsBetter : Direction::kNeither;
+}
+
+// Columns: 0 id, 1 uuid … as selected in read_runs.
+constexpr const char* kSelectRuns = R"sql(
+SELECT run.id, run.uuid, run.cell_key, run.stage, run.status, run.seed, run.started, run.ended, run.exit_code,
+       run.error, config.json, machine.class, build.git_commit, build.dirty,
+       dataset.id, dataset.name, dataset.split, dataset.content_hash, dataset.tokenizer_hash, dataset.tokens,
+       model.id, model.role, model.weights_hash, parent.weights_hash, model.path, model.architecture, model.json
+FROM run JOIN config ON config.id = run.config_id
+         JOIN machine ON machine.id = run.machine_id
+         JOIN build ON build.id = run.build_id
+         LEFT JOIN dataset ON dataset.id = run.dataset_id
+         LEFT JOIN model ON model.id = run.model_id
+         LEFT JOIN model AS parent ON parent.id = model.parent_id
+)sql";
+
+RunRecord run_of(const Statement& row, const std::string& file) {
+  RunRecord run{.uuid = row.text(1),
+                .cell_key = row.text(2),
+                .stage = row.text(3),
+                .status = row.text(4),
+                .seed = row.integer(5),
+                .started = row.real(6),
+                .ended = row.real(7),
+                .exit_code = static_cast<int>(row.integer(8)),
+                .error = row.text(9)};
+  const std::string owner = file + ": run '" + run.uuid + "': ";
+  run.config = parse_json(row.text(10), owner + "its config");
+  run.machine_class = row.text(11);
+  run.build = row.text(12) + (row.integer(13) != 0 ? " (modified)" : "");
+  if (!row.is_null(14)) run.dataset = {row.text(15), row.text(16), row.text(17), row.text(18), row.integer(19)};
+  if (!row.is_null(20)) {
+    run.model = {row.text(21), row.text(22), row.text(23),
+                 row.text(24), row.text(25), parse_json(row.text(26), owner + "the details of its model")};
+  }
+  return run;
+}
+
+using RunPositions = std::unordered_map<int64_t, size_t>;  // of the run with this id in the result
+
+void read_metrics(const Database& database, const std::string& which, const RunPositions& positions,
+                  std::vector<RunRecord>& runs, const std::optional<std::string>& cell_key) {
+  Statement row(database,
+                "SELECT sample.run_id, metric, unit, direction, value, n, standard_error FROM sample "
+                "JOIN stat ON stat.run_id = sample.run_id AND stat.series_id = sample.series_id "
+                "JOIN series ON series.id = sample.series_id "
+                "WHERE rep = 0" +
+                    which + " ORDER BY sample.run_id, sample.series_id");
+  if (cell_key) row.bind(*cell_key);
+  while (row.step()) {
+    const auto position = positions.find(row.integer(0));
+    if (position == positions.end()) continue;
+    Metric metric{row.text(1), row.text(2), row.real(4), direction_from(row.text(3)), row.integer(5), std::nullopt};
+    if (!row.is_null(6)) metric.standard_error = row.real(6);
+    runs[position->second].metrics.push_back(std::move(metric));
+  }
+}
+
+void read_artifacts(const Database& database, const std::string& which, const RunPositions& positions,
+                    std::vector<RunRecord>& runs, const std::optional<std::string>& cell_key) {
+  Statement row(database, "SELECT run_id, kind, path, sha256, bytes FROM artifact WHERE true" + which + " ORDER BY id");
+  if (cell_key) row.bind(*cell_key);
+  while (row.step()) {
+    const auto position = positions.find(row.integer(0));
+    if (position == positions.end()) continue;
+    runs[position->second].artifacts.push_back({row.text(1), row.text(2), row.text(3), row.integer(4)});
+  }
+}
+
+}  // namespace
+
+std::vector<RunRecord> read_runs(const Database& database, const std::optional<std::string>& completed_cell_key) {
+  const std::string cell = "cell_key = ? AND status = 'completed'";
+  Statement row(database,
+                kSelectRuns + (completed_cell_key ? "WHERE " + cell : std::string()) + " ORDER BY run.started, run.id");
+  if (completed_cell_key) row.bind(*completed_cell_key);
+  std::vector<RunRecord> runs;
+  RunPositions positions;
+  while (row.step()) {
+    positions[row.integer(0)] = runs.size();
+    runs.push_back(run_of(row, database.path().string()));
+  }
+  const std::string which = completed_cell_key ? "run_id IN (SELECT id FROM run WHERE " + cell + ")" : "";
+  read_metrics(database, which.empty() ? "" : " AND sample." + which, positions, runs, completed_cell_key);
+  read_artifacts(database, which.empty() ? "" : " AND " + which, positions, runs, completed_cell_key);
+  return runs;
+}
+
+std::vector<Item> read_items(const Database& database, const std::string& uuid) {
+  Statement row(database,
+                "SELECT task, item_id, nll, tokens, correct FROM item "
+                "WHERE run_id = (SELECT id FROM run WHERE uuid = ?) ORDER BY task, length(item_id), item_id");
+  row.bind(uuid);
+  std::vector<Item> items;
+  while (row.step()) {
+    Item item{row.text(0), row.text(1), row.real(2), row.integer(3), std::nullopt};
+    if (!row.is_null(4)) item.correct = row.integer(4) != 0;
+    items.push_back(std::move(item));
+  }
+  return items;
+}
+
+}  // namespace moebench
