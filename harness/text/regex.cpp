@@ -1,0 +1,123 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "harness/text/regex.h"
+
+#include <stdexcept>
+
+#include <pcre2.h>
+
+#include "harness/text/unicode.h"
+
+namespace moebench {
+namespace {
+
+std::string message_of(int error) {
+  PCRE2_UCHAR text[256];
+  pcre2_get_error_message(error, text, sizeof text);
+  return reinterpret_cast<const char*>(text);
+}
+
+// In Ruby syntax \h is a hexadecimal digit, (?m) lets . match a newline, && in a class is an intersection.
+void refuse_other_meanings(const std::string& pattern) {
+  bool in_class = false;
+  for (size_t index = 0; index + 1 < pattern.size(); ++index) {
+    const std::string_view two(pattern.data() + index, 2);
+    const bool differs = two == "\\h" || two == "\\H" || (in_class && two == "&&") ||
+                         (!in_class && two == "(?" && pattern.find('m', index) < pattern.find_first_of(":)<=!", index));
+    if (differs) {
+      throw std::runtime_error("pattern '" + pattern + "': '" + std::string(two) + "' at byte " +
+                               std::to_string(index) + " is not supported (Oniguruma and PCRE2 disagree on it)");
+    }
+    if (two[0] == '\\') {
+      ++index;
+    } else if (two[0] == '[') {
+      in_class = true;
+    } else if (two[0] == ']') {
+      in_class = false;
+    }
+  }
+}
+
+pcre2_code* compile(const std::string& pattern) {
+  // Ruby's ^ and $ always match at line ends.
+  constexpr uint32_t kOptions = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
+  const std::unique_ptr<pcre2_compile_context, decltype(&pcre2_compile_context_free)> context(
+      pcre2_compile_context_create(nullptr), &pcre2_compile_context_free);
+  pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
+  int error = 0;
+  size_t offset = 0;
+  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), kOptions, &error,
+                                   &offset, context.get());
+  if (code == nullptr) {
+    throw std::runtime_error("pattern '" + pattern + "': " + message_of(error) + " at byte " + std::to_string(offset));
+  }
+  pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);  // without JIT the same matches, slower
+  return code;
+}
+
+}  // namespace
+
+Regex::Regex(const std::string& pattern) {
+  require_utf8(pattern, "pattern");
+  refuse_other_meanings(pattern);
+  code_ = std::shared_ptr<const void>(
+      compile(pattern), [](const void* code) { pcre2_code_free(static_cast<pcre2_code*>(const_cast<void*>(code))); });
+}
+
+Regex Regex::literal(std::string_view text) {
+  std::string pattern;
+  for (const char byte : text) {
+    if (std::string_view("\\^$.[|()?*+{-]}#&").find(byte) != std::string_view::npos) pattern += '\\';
+    pattern += byte;
+  }
+  return Regex(pattern);
+}
+
+struct RegexSearch::State {
+  std::shared_ptr<const void> owner;
+  const pcre2_code* code;
+  pcre2_match_data* match;
+  const size_t* offsets;
+  std::string_view text;
+  size_t from = 0;
+  size_t last_end = std::string_view::npos;
+};
+
+RegexSearch::RegexSearch(const Regex& regex) : state_(std::make_unique<State>()) {
+  state_->owner = regex.code_;
+  state_->code = static_cast<const pcre2_code*>(regex.code_.get());
+  state_->match = pcre2_match_data_create(1, nullptr);
+  if (state_->match == nullptr) throw std::bad_alloc();
+  state_->offsets = pcre2_get_ovector_pointer(state_->match);
+}
+
+RegexSearch::~RegexSearch() { pcre2_match_data_free(state_->match); }
+
+void RegexSearch::start_on(std::string_view text) {
+  state_->text = text;
+  state_->from = 0;
+  state_->last_end = std::string_view::npos;
+}
+
+bool RegexSearch::next() {
+  State& state = *state_;
+  while (state.from <= state.text.size()) {
+    const int found = pcre2_match(state.code, reinterpret_cast<PCRE2_SPTR>(state.text.data()), state.text.size(),
+                                  state.from, PCRE2_NO_UTF_CHECK, state.match, nullptr);
+    if (found == PCRE2_ERROR_NOMATCH) break;
+    if (found < 0) {
+      throw std::runtime_error("a pre-tokenizer pattern gave up on this text: " + message_of(found));
+    }
+    if (begin() != end() || end() != state.last_end) {
+      state.from = state.last_end = end();
+      return true;
+    }
+    state.from += state.from < state.text.size() ? character_length(state.text[state.from]) : 1;
+  }
+  state.from = state.text.size() + 1;
+  return false;
+}
+
+size_t RegexSearch::begin() const { return state_->offsets[0]; }
+size_t RegexSearch::end() const { return state_->offsets[1]; }
+
+}  // namespace moebench

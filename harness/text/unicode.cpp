@@ -1,0 +1,137 @@
+#include "harness/text/unicode.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+
+#include <utf8proc.h>
+
+namespace moebench {
+namespace {
+
+struct Sequence {
+  size_t length;  // of the character, or of the longest prefix that could have become one
+  bool valid;
+};
+
+// The second byte's range depends on the first: no overlong forms, no surrogates, nothing above U+10FFFF.
+Sequence sequence_at(std::string_view bytes, size_t offset) {
+  const auto byte = [&](size_t index) { return static_cast<unsigned char>(bytes[index]); };
+  const unsigned char first = byte(offset);
+  if (first < 0x80) return {1, true};
+  if (first < 0xC2 || first > 0xF4) return {1, false};
+  const size_t length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  for (size_t index = 1; index < length; ++index) {
+    if (offset + index >= bytes.size()) return {index, false};
+    unsigned char low = 0x80, high = 0xBF;
+    if (index == 1 && first == 0xE0) low = 0xA0;
+    if (index == 1 && first == 0xED) high = 0x9F;
+    if (index == 1 && first == 0xF0) low = 0x90;
+    if (index == 1 && first == 0xF4) high = 0x8F;
+    if (byte(offset + index) < low || byte(offset + index) > high) return {index, false};
+  }
+  return {length, true};
+}
+
+// Length of the run of ASCII at offset, eight bytes at a time.
+size_t ascii_run(std::string_view bytes, size_t offset) {
+  size_t end = offset;
+  for (uint64_t word; end + sizeof word <= bytes.size(); end += sizeof word) {
+    std::memcpy(&word, bytes.data() + end, sizeof word);
+    if (word & 0x8080808080808080u) break;
+  }
+  return end - offset;
+}
+
+}  // namespace
+
+size_t find_invalid_utf8(std::string_view bytes) {
+  for (size_t offset = ascii_run(bytes, 0); offset < bytes.size(); offset += ascii_run(bytes, offset)) {
+    const Sequence sequence = sequence_at(bytes, offset);
+    if (!sequence.valid) return offset;
+    offset += sequence.length;
+  }
+  return std::string_view::npos;
+}
+
+void require_utf8(std::string_view bytes, const std::string& subject) {
+  const size_t offset = find_invalid_utf8(bytes);
+  if (offset == std::string_view::npos) return;
+  throw std::runtime_error(subject + ": not UTF-8 at byte " + std::to_string(offset) + "; convert it to UTF-8 first");
+}
+
+std::string replace_invalid_utf8(std::string_view bytes) {
+  std::string text;
+  text.reserve(bytes.size());
+  for (size_t offset = 0; offset < bytes.size();) {
+    const Sequence sequence = sequence_at(bytes, offset);
+    text += sequence.valid ? bytes.substr(offset, sequence.length) : std::string_view("\uFFFD");
+    offset += sequence.length;
+  }
+  return text;
+}
+
+char32_t first_character(std::string_view text) {
+  const size_t length = character_length(text[0]);
+  char32_t character = static_cast<unsigned char>(text[0]) & (length == 1 ? 0x7F : 0xFF >> (length + 1));
+  for (size_t index = 1; index < length; ++index) character = character << 6 | (text[index] & 0x3F);
+  return character;
+}
+
+char32_t last_character(std::string_view text) {
+  size_t start = text.size() - 1;
+  while ((text[start] & 0xC0) == 0x80) --start;
+  return first_character(text.substr(start));
+}
+
+void append_character(std::string& text, char32_t character) {
+  utf8proc_uint8_t bytes[4];
+  const auto length = utf8proc_encode_char(static_cast<utf8proc_int32_t>(character), bytes);
+  text.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(length));
+}
+
+size_t count_characters(std::string_view text) {
+  size_t count = 0;
+  for (const char byte : text) count += (byte & 0xC0) != 0x80;
+  return count;
+}
+
+bool is_whitespace(char32_t character) {
+  return (character >= 0x09 && character <= 0x0D) || character == 0x20 || character == 0x85 || character == 0xA0 ||
+         character == 0x1680 || (character >= 0x2000 && character <= 0x200A) || character == 0x2028 ||
+         character == 0x2029 || character == 0x202F || character == 0x205F || character == 0x3000;
+}
+
+bool is_word_character(char32_t character) {
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(character))) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_PC:
+      return true;
+    default:
+      return character == 0x200C || character == 0x200D || (character >= 0x24B6 && character <= 0x24E9);
+  }
+}
+
+std::string to_nfc(std::string_view text) {
+  if (ascii_run(text, 0) + 8 > text.size() && count_characters(text) == text.size()) return std::string(text);
+  utf8proc_uint8_t* normalised = nullptr;
+  const auto length =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
+                   &normalised, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(normalised, &std::free);
+  if (length < 0) throw std::runtime_error(std::string("normalising to NFC: ") + utf8proc_errmsg(length));
+  return {reinterpret_cast<const char*>(normalised), static_cast<size_t>(length)};
+}
+
+}  // namespace moebench
