@@ -16,12 +16,13 @@ struct Corpus {
   std::string name;  // file name without extension
   std::filesystem::path path;
   std::vector<std::string> documents;  // never empty
-  std::string content_hash;            // of the file's bytes
+  std::string content_hash;            // of the file's bytes, decompressed
 };
 
 // .jsonl (and .jsonl.gz): the field "text" of every line, split at '\n' only; .raw: WikiText rows (a blank line is the
 // row ""); anything else: the whole file is one document. Throws std::runtime_error naming file, line and field: not
-// UTF-8, no text at all, a line that is not JSON or lacks the field.
+// UTF-8, no text at all, more than 1 GiB of it, a line that is not JSON or lacks the field. Blank lines of .jsonl are
+// skipped.
 Corpus read_corpus(const std::filesystem::path& path);
 
 // Documents joined by "\n\n" and tokenised once with the tokenizer's defaults: the GPTQ convention (specs:
@@ -30,7 +31,7 @@ at::Tensor token_stream(const Corpus& corpus, const Tokenizer& tokenizer);
 
 // num_windows random windows of the stream, as the published loaders draw them: Python's random.seed(seed), then
 // randint(0, num_tokens - window - 1) for each. [num_windows, window] int64. Throws std::invalid_argument if the stream
-// is shorter than one window + 2.
+// is shorter than one window + 1.
 at::Tensor random_windows(const at::Tensor& stream, int64_t num_windows, int64_t window, uint64_t seed);
 
 // The same text never calibrates and measures unmarked: share of the documents' lines (of at least 32 characters)
