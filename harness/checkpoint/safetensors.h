@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -22,8 +23,10 @@ class SafetensorsFile {
 
   std::vector<std::string> names() const;  // sorted
   bool contains(const std::string& name) const;
-  // A view of the mapping in the stored dtype; valid while this object lives. Clone it to keep it.
+  // A view of the mapping in the stored dtype; valid while this object lives. Clone it to keep it. Not to be written.
+  // Throws std::runtime_error naming file and tensor if it is missing.
   at::Tensor view(const std::string& name) const;
+  std::string_view bytes(const std::string& name) const;  // as stored; otherwise like view
   const std::map<std::string, std::string>& metadata() const;
 
  private:
@@ -33,7 +36,7 @@ class SafetensorsFile {
 
 // Written beside, then renamed. Tensors may be of any dtype and layout; they are stored contiguous, ordered by
 // dtype alignment, then name. metadata gets {"format": "pt"} unless it has one.
-// Throws TryAgainError when the disk is full or read-only.
+// Throws TryAgainError when the disk is full or read-only, std::invalid_argument for a dtype that the format lacks.
 void write_safetensors(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& tensors,
                        std::map<std::string, std::string> metadata);
 
