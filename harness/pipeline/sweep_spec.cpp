@@ -1,0 +1,118 @@
+#include "harness/pipeline/sweep_spec.h"
+
+#include <algorithm>
+#include <set>
+
+#include "harness/options.h"
+#include "harness/pipeline/toml_table.h"
+
+namespace moebench {
+namespace {
+
+constexpr int64_t kMaximumTokens = int64_t{1} << 31;
+
+std::string choice(TomlTable& table, const std::string& key, const std::string& fallback,
+                   const std::vector<std::string>& choices) {
+  const std::string value = table.text(key).value_or(fallback);
+  if (std::find(choices.begin(), choices.end(), value) == choices.end()) {
+    table.refuse(key, "has an " + unknown_name_message("value", value, choices));
+  }
+  return value;
+}
+
+// It names the database file.
+std::string read_name(TomlTable& root) {
+  const std::string name = root.required_text("name");
+  const bool plain = std::all_of(name.begin(), name.end(), [](unsigned char letter) {
+    return std::isalnum(letter) || letter == '-' || letter == '_' || letter == '.';
+  });
+  if (!plain || name.front() == '.') root.refuse("name", "must be letters, digits, '-', '_' and '.'");
+  return name;
+}
+
+std::vector<uint64_t> read_seeds(TomlTable& root) {
+  std::vector<uint64_t> seeds;
+  for (const int64_t seed : root.whole_numbers("seeds")) {
+    if (seed < 0) root.refuse("seeds", "must not be negative");
+    seeds.push_back(static_cast<uint64_t>(seed));
+  }
+  if (std::set(seeds.begin(), seeds.end()).size() != seeds.size()) root.refuse("seeds", "has a seed twice");
+  return seeds.empty() ? std::vector<uint64_t>{0} : seeds;
+}
+
+ModelSpec read_model(TomlTable table) {
+  ModelSpec model;
+  model.path = table.required_text("path");
+  model.dtype = choice(table, "dtype", "float32", {"float32", "bfloat16"});
+  model.device = choice(table, "device", "cpu", {"cpu", "cuda"});
+  table.refuse_unknown_keys();
+  return model;
+}
+
+std::vector<ModelSpec> read_models(TomlTable& root) {
+  std::vector<ModelSpec> models;
+  if (auto single = root.table("model")) models.push_back(read_model(*single));
+  for (TomlTable& table : root.tables("models")) models.push_back(read_model(table));
+  if (models.empty()) root.refuse("model", "is missing: a table [model] with path = \"…\"");
+  return models;
+}
+
+std::optional<CalibrationSpec> read_calibration(TomlTable& root) {
+  auto table = root.table("calibration");
+  if (!table) return std::nullopt;
+  CalibrationSpec calibration;
+  calibration.texts = table->texts("texts");
+  if (calibration.texts.empty()) table->refuse("texts", "is missing: the names or paths of the calibration texts");
+  calibration.windows = table->whole_number("windows", 1, kMaximumTokens).value_or(calibration.windows);
+  calibration.window = table->whole_number("window", 2, kMaximumTokens).value_or(calibration.window);
+  table->refuse_unknown_keys();
+  return calibration;
+}
+
+MethodSpec read_method(TomlTable& table) {
+  MethodSpec method;
+  method.location = table.location();
+  method.name = table.required_text("name");
+  if (method.name == "dense") table.refuse("name", "is the dense parent, which every sweep measures; leave it out");
+  method.active_ratios = table.numbers("active_ratios");
+  for (const double ratio : method.active_ratios) {
+    if (!(ratio > 0 && ratio <= 1)) table.refuse("active_ratios", "must lie above 0 and not above 1");
+  }
+  method.shapes = table.texts("shapes");
+  if (method.active_ratios.empty() && method.shapes.empty()) {
+    table.refuse("active_ratios", "is missing: as in [0.5, 0.75], or shapes = [\"S3A3E8\"]");
+  }
+  method.options = table.object("options");
+  method.oracle = table.flag("oracle");
+  table.refuse_unknown_keys();
+  return method;
+}
+
+TaskSpec read_task(TomlTable& table) {
+  TaskSpec task;
+  task.location = table.location();
+  task.name = table.required_text("name");
+  task.options = table.object("options");
+  table.refuse_unknown_keys();
+  return task;
+}
+
+}  // namespace
+
+SweepSpec read_sweep_spec(const std::string& file, const std::vector<std::string>& settings) {
+  const toml::table document = read_toml(file, settings);
+  TomlTable root(document, "", file);
+  SweepSpec spec;
+  spec.name = read_name(root);
+  spec.seeds = read_seeds(root);
+  spec.models = read_models(root);
+  spec.calibration = read_calibration(root);
+  for (TomlTable& table : root.tables("methods")) spec.methods.push_back(read_method(table));
+  for (TomlTable& table : root.tables("tasks")) spec.tasks.push_back(read_task(table));
+  if (spec.tasks.empty()) root.refuse("tasks", "is missing: at least one table [[tasks]] with name = \"…\"");
+  spec.controls = root.flag("controls").value_or(true);
+  root.refuse_unknown_keys();
+  return spec;
+}
+
+}  // namespace moebench
