@@ -1,0 +1,81 @@
+#include "harness/pipeline/artifact_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <vector>
+
+#include "harness/content_hash.h"
+#include "harness/error.h"
+
+namespace moebench {
+namespace {
+
+constexpr const char* kConversion = "conversion";
+
+std::string file_hash(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  ContentHasher hasher;
+  std::vector<char> buffer(1 << 20);
+  while (file.read(buffer.data(), static_cast<std::streamsize>(buffer.size())), file.gcount() > 0) {
+    hasher.update({buffer.data(), static_cast<size_t>(file.gcount())});
+  }
+  if (!file.eof()) throw std::runtime_error(path.string() + ": cannot be read; was it removed meanwhile?");
+  return hasher.finish();
+}
+
+void remove_half_written(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    if (entry.path().filename().string().find(".partial.") == std::string::npos) continue;
+    std::filesystem::remove(entry.path(), ignored);
+  }
+}
+
+}  // namespace
+
+ArtifactFolder::ArtifactFolder(const std::filesystem::path& database)
+    : database_(database), folder_(database.string() + ".artifacts") {}
+
+ArtifactFolder::~ArtifactFolder() {
+  if (lock_descriptor_ >= 0) close(lock_descriptor_);
+}
+
+std::filesystem::path ArtifactFolder::path(const std::string& key) const { return folder_ / (key + ".safetensors"); }
+
+void ArtifactFolder::lock() {
+  std::error_code error;
+  std::filesystem::create_directories(folder_, error);
+  if (!error) {
+    lock_descriptor_ = open((folder_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (lock_descriptor_ < 0) error.assign(errno, std::generic_category());
+  }
+  if (error) {
+    throw TryAgainError(folder_.string() + ": cannot be written (" + error.message() +
+                        "); choose a database in a folder with space and write permission, with --db");
+  }
+  if (flock(lock_descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    throw TryAgainError(database_.string() + ": another sweep is writing to it; wait for it, or choose another --db");
+  }
+  remove_half_written(folder_);
+}
+
+ArtifactRecord ArtifactFolder::describe(const std::string& key) const {
+  const std::filesystem::path file = path(key);
+  return {.kind = kConversion,
+          // Relative to the database's folder, so that both can be moved together.
+          .path = folder_.filename().string() + "/" + file.filename().string(),
+          .sha256 = file_hash(file),
+          .bytes = static_cast<int64_t>(std::filesystem::file_size(file))};
+}
+
+bool ArtifactFolder::holds(const RunRecord& run) const {
+  const std::filesystem::path file = path(run.cell_key);
+  if (run.artifacts.empty() || !std::filesystem::is_regular_file(file)) return false;
+  return file_hash(file) == run.artifacts.front().sha256;
+}
+
+}  // namespace moebench

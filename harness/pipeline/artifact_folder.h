@@ -1,0 +1,35 @@
+// The files beside a database that its runs refer to: one safetensors file a conversion, named by its key.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "results/result_store.h"
+
+namespace moebench {
+
+class ArtifactFolder {
+ public:
+  // <database>.artifacts; not created yet.
+  explicit ArtifactFolder(const std::filesystem::path& database);
+
+  std::filesystem::path path(const std::string& key) const;
+
+  // Creates the folder, keeps other sweeps out of this database as long as this object lives, and removes what a
+  // killed sweep left half-written. Throws TryAgainError: another sweep is at work, or the folder cannot be written.
+  void lock();
+  ~ArtifactFolder();
+  ArtifactFolder(const ArtifactFolder&) = delete;
+  ArtifactFolder& operator=(const ArtifactFolder&) = delete;
+
+  // Of the file as it is. Throws std::runtime_error if it cannot be read.
+  ArtifactRecord describe(const std::string& key) const;
+  // The file is there and is the one that the run recorded.
+  bool holds(const RunRecord& run) const;
+
+ private:
+  std::filesystem::path database_, folder_;
+  int lock_descriptor_ = -1;
+};
+
+}  // namespace moebench
