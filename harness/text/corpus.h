@@ -25,6 +25,15 @@ struct Corpus {
 // skipped.
 Corpus read_corpus(const std::filesystem::path& path);
 
+// Where the text of that name lies: an existing file is itself; otherwise a name is looked for in the folder
+// $MOEBENCH_DATA (which --data sets), then among the texts of scripts/fetch. "wikitext2" is the test half of
+// WikiText-2 raw, "wikitext2-validation" its validation half, any other NAME a file NAME.jsonl, NAME.jsonl.gz or
+// NAME.txt. Throws std::runtime_error that says where it looked.
+std::filesystem::path find_text(const std::string& name_or_path);
+
+// read_corpus(find_text(...)), called by the name that it was asked for, so that metrics read "wikitext2/...".
+Corpus read_named_corpus(const std::string& name_or_path);
+
 // Documents joined by "\n\n" and tokenised once with the tokenizer's defaults: the GPTQ convention (specs:
 // evaluation 2.1). [num_tokens] int64.
 at::Tensor token_stream(const Corpus& corpus, const Tokenizer& tokenizer);
