@@ -20,18 +20,18 @@ namespace moebench {
 // An expert: neurons of the dense FFN by index (experts may overlap), optionally with a refitted down projection, an
 // output bias, and a vector added where the expert is not visited; or weights of its own.
 struct ExpertSpec {
-  at::Tensor neurons;                     // [expert_intermediate_size] int64, ascending
-  std::optional<at::Tensor> down_proj;    // [hidden_size, expert_intermediate_size]
-  std::optional<at::Tensor> output_bias;  // [hidden_size]
-  std::optional<at::Tensor> absent_bias;  // [hidden_size]
-  std::optional<GatedMlpWeights> own_weights;
+  at::Tensor neurons;                          // [expert_intermediate_size] int64, ascending
+  std::optional<at::Tensor> down_proj;         // [hidden_size, expert_intermediate_size]
+  std::optional<at::Tensor> output_bias;       // [hidden_size]
+  std::optional<at::Tensor> absent_bias;       // [hidden_size]
+  std::optional<GatedMlpWeights> own_weights;  // then neurons may be undefined
 };
 
 enum class RouterKind {
   kLinear,     // weight [E, D], optional bias [E]: logits = weight x + bias
   kGatedRows,  // gate [E, D], up [E, D]: |up x * silu(gate x)| (CMoE)
   kTanhMlp,    // first [E, D], second [E, E]: second tanh(first x) (LLaMA-MoE)
-  kOracle,     // no tensors: ||expert(x)||, computes every expert; a bound, not a method
+  kOracle,     // no tensors: ||expert(x)||, computes every expert; a bound, not a method. Chooses by the norm itself
   kStatic,     // no tensors, no routed experts: the shared one only
 };
 
@@ -67,16 +67,26 @@ struct Conversion {
   nlohmann::json metadata = nlohmann::json::object();
 };
 
-// One safetensors file: layers.{l}.experts.{e}.neurons, layers.{l}.shared.neurons, layers.{l}.router.*, … and the
-// metadata as JSON under "moebench". load throws std::runtime_error naming file, layer and field: an index out of
-// range or not ascending, a missing tensor, a wrong shape.
+// One safetensors file that other tools can read. Tensors: layers.{l}.experts.{e}.neurons and layers.{l}.shared.neurons
+// (int64); beside them .down_proj, .output_bias, .absent_bias, .own.{gate,up,down}_proj; layers.{l}.router.*;
+// layers.{l}.rule.{selection_bias,expert_scale}. Metadata "moebench": JSON, the conversion's own metadata with
+// "format_version" and "layers": [{keep_dense, num_experts, router, softmax, weights, scale, top_k}].
+// save throws TryAgainError where it cannot write. load throws std::runtime_error naming file, layer and field: an
+// index that is negative or not ascending, a missing, unknown or misshapen tensor, an unknown rule. (Whether an index
+// fits the model, check_conversion knows.)
 void save_conversion(const Conversion& conversion, const std::filesystem::path& path);
 Conversion load_conversion(const std::filesystem::path& path);
 
-// Throws std::invalid_argument if conversion was not made for such layers (number, neuron range, hidden size).
+// Throws std::invalid_argument naming layer and field if conversion is not sound or was not made for such layers
+// (number, neuron range, hidden size).
 void check_conversion(const Conversion& conversion, int64_t num_layers, int64_t intermediate_size, int64_t hidden_size);
 
-// The same experts, chosen by the oracle router (largest output norm) with the same k and rule weights.
+// One layer of it; where names it in messages. Without sizes: that its parts agree with one another.
+void check_layer_conversion(const LayerConversion& layer, const std::string& where,
+                            std::optional<int64_t> intermediate_size, std::optional<int64_t> hidden_size);
+
+// The same experts, chosen by the oracle router (largest output norm) with the same k and rule weights. metadata says
+// "router": "oracle".
 Conversion with_oracle_router(const Conversion& conversion);
 
 }  // namespace moebench

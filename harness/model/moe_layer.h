@@ -7,21 +7,19 @@
 #include "harness/conversion.h"
 #include "harness/model/feed_forward.h"
 #include "harness/model/llama.h"
+#include "harness/model/router.h"
 
 namespace moebench {
 
-// Which experts a chunk of tokens visited. E routed experts, K top_k.
-struct Routing {
-  at::Tensor experts;  // [tokens, K] int64
-  at::Tensor weights;  // [tokens, K], what the experts' outputs are multiplied by
-};
-
 class MoeLayer : public FeedForward {
  public:
-  // Cuts the experts out of the dense weights (copies).
+  // Cuts the experts out of the dense weights (copies), in their dtype and on their device.
+  // Throws std::invalid_argument if the conversion was not made for such a layer.
   MoeLayer(const GatedMlpWeights& dense, const LayerConversion& conversion);
   ~MoeLayer() override;
 
+  // Tokens are grouped by expert; an expert that nobody visits computes nothing. Differentiable with respect to hidden
+  // where gradients are on. Deterministic.
   at::Tensor forward(const at::Tensor& hidden) const override;
   Routing route(const at::Tensor& hidden) const;
 
@@ -29,12 +27,15 @@ class MoeLayer : public FeedForward {
   // const: a layer in a model's slot is const, and watching does not change what it computes.
   void observe_routing(std::function<void(const Routing&)> observer) const;
 
-  int64_t num_experts() const;
+  int64_t num_experts() const;  // routed
   int64_t expert_intermediate_size(int64_t expert) const;
-  int64_t shared_intermediate_size() const;
+  int64_t shared_intermediate_size() const;  // 0 without a shared expert
+
+  // Counts are numbers of elements. Router: its own tensors; not the rule's selection bias and expert scale, which are
+  // 2 E numbers without a product.
   int64_t router_parameters() const;
-  // Parameters of biases and own output vectors that every token uses, and those of one expert.
-  int64_t always_active_parameters() const;         // shared expert with its bias, router, absent biases
+  // What every token uses: the shared expert's three projections and output bias, the router, the absent biases.
+  int64_t always_active_parameters() const;
   int64_t expert_parameters(int64_t expert) const;  // three projections and the output bias
 
  private:
@@ -42,7 +43,8 @@ class MoeLayer : public FeedForward {
   std::unique_ptr<State> state_;
 };
 
-// Puts the conversion's MoE layers into the model's slots; layers with keep_dense stay as they are.
+// Puts the conversion's MoE layers into the model's slots; layers with keep_dense stay as they are. Throws
+// std::invalid_argument if the conversion was not made for this model; then nothing is replaced.
 void apply_conversion(const Conversion& conversion, LlamaModel& model);
 
 }  // namespace moebench

@@ -1,0 +1,246 @@
+#include "harness/conversion.h"
+
+#include <array>
+#include <set>
+#include <stdexcept>
+#include <utility>
+
+#include "harness/checkpoint/safetensors.h"
+
+namespace moebench {
+namespace {
+
+constexpr int64_t kFormatVersion = 1;
+
+template <class Enum>
+struct Names {
+  const char* field;
+  std::vector<std::pair<Enum, const char*>> pairs;
+
+  std::string of(Enum value) const {
+    for (const auto& [known, name] : pairs) {
+      if (known == value) return name;
+    }
+    throw std::logic_error(std::string(field) + " without a name");
+  }
+  Enum find(const std::string& text) const {
+    std::string list;
+    for (const auto& [value, name] : pairs) {
+      if (text == name) return value;
+      list += std::string(" ") + name;
+    }
+    throw std::invalid_argument(std::string(field) + " '" + text + "' is unknown; known:" + list);
+  }
+};
+
+const Names<RouterKind> kRouterNames{"router",
+                                     {{RouterKind::kLinear, "linear"},
+                                      {RouterKind::kGatedRows, "gated_rows"},
+                                      {RouterKind::kTanhMlp, "tanh_mlp"},
+                                      {RouterKind::kOracle, "oracle"},
+                                      {RouterKind::kStatic, "static"}}};
+const Names<RoutingRule::Softmax> kSoftmaxNames{"softmax",
+                                                {{RoutingRule::Softmax::kNone, "none"},
+                                                 {RoutingRule::Softmax::kBeforeTopK, "before_top_k"},
+                                                 {RoutingRule::Softmax::kAfterTopK, "after_top_k"}}};
+const Names<RoutingRule::Weights> kWeightsNames{
+    "weights",
+    {{RoutingRule::Weights::kUnit, "unit"},
+     {RoutingRule::Weights::kScores, "scores"},
+     {RoutingRule::Weights::kOnePlusScaledScores, "one_plus_scaled_scores"}}};
+
+std::string layer_prefix(int64_t layer) { return "layers." + std::to_string(layer) + "."; }
+
+// Writing and reading visit the same tensors by the same names.
+template <class Expert, class Visit>
+void visit_optional_tensors(Expert& expert, const std::string& prefix, const Visit& visit) {
+  visit(prefix + "down_proj", expert.down_proj);
+  visit(prefix + "output_bias", expert.output_bias);
+  visit(prefix + "absent_bias", expert.absent_bias);
+}
+
+template <class Rule, class Visit>
+void visit_rule_tensors(Rule& rule, const std::string& prefix, const Visit& visit) {
+  visit(prefix + "rule.selection_bias", rule.selection_bias);
+  visit(prefix + "rule.expert_scale", rule.expert_scale);
+}
+
+template <class Weights, class Visit>
+void visit_own_weights(Weights& weights, const std::string& prefix, const Visit& visit) {
+  visit(prefix + "own.gate_proj", weights.gate_proj);
+  visit(prefix + "own.up_proj", weights.up_proj);
+  visit(prefix + "own.down_proj", weights.down_proj);
+}
+
+class Writer {
+ public:
+  std::map<std::string, at::Tensor> tensors;
+
+  void add(const LayerConversion& layer, const std::string& prefix) {
+    for (size_t expert = 0; expert < layer.experts.size(); ++expert) {
+      add(layer.experts[expert], prefix + "experts." + std::to_string(expert) + ".");
+    }
+    if (layer.shared) add(*layer.shared, prefix + "shared.");
+    for (const auto& [name, tensor] : layer.router.tensors) add_tensor(prefix + "router." + name, tensor);
+    visit_rule_tensors(layer.rule, prefix,
+                       [this](const auto& name, const auto& tensor) { add_optional(name, tensor); });
+  }
+
+ private:
+  void add_tensor(const std::string& name, const at::Tensor& tensor) {
+    if (tensor.defined()) tensors[name] = tensor.detach().to(at::kCPU).contiguous();
+  }
+  void add_optional(const std::string& name, const std::optional<at::Tensor>& tensor) {
+    if (tensor) add_tensor(name, *tensor);
+  }
+  void add(const ExpertSpec& expert, const std::string& prefix) {
+    add_tensor(prefix + "neurons", expert.neurons);
+    visit_optional_tensors(expert, prefix,
+                           [this](const auto& name, const auto& tensor) { add_optional(name, tensor); });
+    if (!expert.own_weights) return;
+    visit_own_weights(*expert.own_weights, prefix,
+                      [this](const std::string& name, const at::Tensor& tensor) { add_tensor(name, tensor); });
+  }
+};
+
+nlohmann::json describe(const LayerConversion& layer) {
+  if (layer.keep_dense) return {{"keep_dense", true}};
+  return {{"keep_dense", false},
+          {"num_experts", layer.experts.size()},
+          {"router", kRouterNames.of(layer.router.kind)},
+          {"softmax", kSoftmaxNames.of(layer.rule.softmax)},
+          {"weights", kWeightsNames.of(layer.rule.weights)},
+          {"scale", layer.rule.scale},
+          {"top_k", layer.top_k}};
+}
+
+class Reader {
+ public:
+  explicit Reader(const std::filesystem::path& path) : file_(path) {}
+
+  nlohmann::json metadata() const {
+    const auto found = file_.metadata().find("moebench");
+    if (found == file_.metadata().end()) {
+      throw std::invalid_argument(
+          "has no metadata 'moebench', so it is not a conversion; make one with moebench convert");
+    }
+    const nlohmann::json json = nlohmann::json::parse(found->second, nullptr, /*allow_exceptions=*/false);
+    if (!json.is_object()) throw std::invalid_argument("metadata 'moebench' is not a JSON object");
+    if (json.value("format_version", nlohmann::json()) != kFormatVersion) {
+      throw std::invalid_argument("metadata 'format_version' is not " + std::to_string(kFormatVersion) +
+                                  "; another version of moebench wrote it, convert again");
+    }
+    if (!json.contains("layers") || !json["layers"].is_array() || json["layers"].empty()) {
+      throw std::invalid_argument("metadata 'layers' is not a list of layers");
+    }
+    return json;
+  }
+
+  LayerConversion layer(const nlohmann::json& json, const std::string& prefix) {
+    LayerConversion layer;
+    layer.keep_dense = json.at("keep_dense").get<bool>();
+    if (layer.keep_dense) return layer;
+    // Counted by what is there: a hostile count of 2^60 ends at the first missing expert.
+    const int64_t num_experts = json.at("num_experts").get<int64_t>();
+    for (int64_t expert = 0; expert < num_experts; ++expert) {
+      layer.experts.push_back(this->expert(prefix + "experts." + std::to_string(expert) + "."));
+    }
+    if (has_expert(prefix + "shared.")) layer.shared = expert(prefix + "shared.");
+    layer.router.kind = kRouterNames.find(json.at("router").get<std::string>());
+    const std::string router_prefix = prefix + "router.";
+    for (const std::string& name : file_.names()) {
+      if (name.starts_with(router_prefix)) layer.router.tensors[name.substr(router_prefix.size())] = take(name);
+    }
+    layer.rule.softmax = kSoftmaxNames.find(json.at("softmax").get<std::string>());
+    layer.rule.weights = kWeightsNames.find(json.at("weights").get<std::string>());
+    layer.rule.scale = json.at("scale").get<double>();
+    visit_rule_tensors(layer.rule, prefix, [this](const auto& name, auto& tensor) { take_optional(name, tensor); });
+    layer.top_k = json.at("top_k").get<int64_t>();
+    return layer;
+  }
+
+  void require_all_taken() const {
+    for (const std::string& name : file_.names()) {
+      if (!taken_.contains(name)) throw std::invalid_argument("tensor '" + name + "' belongs to no layer");
+    }
+  }
+
+ private:
+  at::Tensor take(const std::string& name) {
+    if (!file_.contains(name)) throw std::invalid_argument("tensor '" + name + "' is missing");
+    taken_.insert(name);
+    return file_.view(name).clone();
+  }
+  void take_optional(const std::string& name, std::optional<at::Tensor>& tensor) {
+    if (file_.contains(name)) tensor = take(name);
+  }
+  bool has_expert(const std::string& prefix) const {
+    return file_.contains(prefix + "neurons") || file_.contains(prefix + "own.gate_proj");
+  }
+  ExpertSpec expert(const std::string& prefix) {
+    ExpertSpec expert;
+    if (file_.contains(prefix + "own.gate_proj")) {
+      expert.own_weights.emplace();
+      visit_own_weights(*expert.own_weights, prefix,
+                        [this](const std::string& name, at::Tensor& tensor) { tensor = take(name); });
+    }
+    if (!expert.own_weights || file_.contains(prefix + "neurons")) expert.neurons = take(prefix + "neurons");
+    visit_optional_tensors(expert, prefix, [this](const auto& name, auto& tensor) { take_optional(name, tensor); });
+    return expert;
+  }
+
+  SafetensorsFile file_;
+  std::set<std::string> taken_;
+};
+
+}  // namespace
+
+void save_conversion(const Conversion& conversion, const std::filesystem::path& path) {
+  Writer writer;
+  nlohmann::json json = conversion.metadata;
+  json["format_version"] = kFormatVersion;
+  json["layers"] = nlohmann::json::array();
+  for (size_t layer = 0; layer < conversion.layers.size(); ++layer) {
+    writer.add(conversion.layers[layer], layer_prefix(static_cast<int64_t>(layer)));
+    json["layers"].push_back(describe(conversion.layers[layer]));
+  }
+  write_safetensors(path, writer.tensors, {{"moebench", json.dump()}});
+}
+
+Conversion load_conversion(const std::filesystem::path& path) {
+  Reader reader(path);
+  std::string where;
+  try {
+    Conversion conversion;
+    conversion.metadata = reader.metadata();
+    const nlohmann::json layers = std::exchange(conversion.metadata["layers"], {});
+    for (size_t index = 0; index < layers.size(); ++index) {
+      where = "layer " + std::to_string(index);
+      conversion.layers.push_back(reader.layer(layers[index], layer_prefix(static_cast<int64_t>(index))));
+      check_layer_conversion(conversion.layers.back(), where, std::nullopt, std::nullopt);
+    }
+    where.clear();
+    reader.require_all_taken();
+    conversion.metadata.erase("layers");
+    conversion.metadata.erase("format_version");
+    return conversion;
+  } catch (const nlohmann::json::exception& error) {
+    throw std::runtime_error(path.string() + ": metadata of " + where +
+                             " lacks a field or has one of another type: " + error.what());
+  } catch (const std::invalid_argument& error) {
+    const std::string message = error.what();
+    const bool says_where = where.empty() || message.starts_with(where);
+    throw std::runtime_error(path.string() + ": " + (says_where ? "" : where + ": ") + message);
+  }
+}
+
+Conversion with_oracle_router(const Conversion& conversion) {
+  Conversion oracle = conversion;
+  oracle.metadata["router"] = "oracle";
+  for (LayerConversion& layer : oracle.layers) {
+    if (!layer.experts.empty()) layer.router = {.kind = RouterKind::kOracle};
+  }
+  return oracle;
+}
+
+}  // namespace moebench
