@@ -31,12 +31,16 @@ struct ConversionJob {
 };
 
 struct EvidenceProgress {
-  int64_t layer = 0, num_layers = 0;
+  int64_t layers_done = 0, num_layers = 0;
 };
 
 // Converts every job over the same text. Jobs with Propagation::kDense share one dense pass; each job with kConverted
-// has a residual stream of its own. metadata gains "seconds" {load, forward, observe, convert} and
-// "peak_memory_bytes". Deterministic. text may be null if no job needs text.
+// has a residual stream of its own. Jobs that need no text only have the layers shown to them. Each job's shape must
+// have passed its converter's check_shape. Deterministic.
+// metadata gains "shape", "seed", "seconds" {load, forward, observe, convert} and "peak_memory_bytes" (of the process).
+// observe and convert are the job's own; load and forward (attention, gate and up projections, the layers' output) are
+// its pass's, which jobs may share. Throws std::invalid_argument if a job needs text and there is none, or for a token
+// outside the vocabulary.
 std::vector<Conversion> convert_all(const Checkpoint& checkpoint, const Precision& precision,
                                     const CalibrationText* text, const std::vector<ConversionJob>& jobs,
                                     const std::function<void(const EvidenceProgress&)>& progress = {});

@@ -1,0 +1,203 @@
+#include "harness/evidence/evidence_pass.h"
+
+#include <sys/resource.h>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include "harness/model/moe_layer.h"
+#include "harness/model/projection.h"
+
+namespace moebench {
+namespace {
+
+class Timer {
+ public:
+  explicit Timer(double& seconds) : seconds_(seconds) {}
+  ~Timer() { seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+ private:
+  double& seconds_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+int64_t peak_memory_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} * 1024;
+}
+
+// A job on its way through the layers.
+struct RunningJob {
+  RunningJob(const ConversionJob& job, const LlamaConfig& config) : job(job) {
+    conversion.metadata = job.metadata.is_null() ? nlohmann::json::object() : job.metadata;
+    conversion.metadata["shape"] = to_string(job.shape, config.intermediate_size);
+    conversion.metadata["seed"] = job.seed;
+  }
+
+  void begin_layer(const DenseLayer& dense) { observer = job.converter->observe_layer(dense.index, dense, job.seed); }
+  void observe(const FfnChunk& chunk) {
+    const Timer timer(observe_seconds);
+    observer->observe(chunk);
+  }
+  void end_layer(const DenseLayer& dense) {
+    const Timer timer(convert_seconds);
+    conversion.layers.push_back(observer->convert(dense, job.shape));
+    observer.reset();
+  }
+
+  std::unique_ptr<FeedForward> last_feed_forward(const LlamaLayer& layer) const {
+    const LayerConversion& last = conversion.layers.back();
+    if (last.keep_dense) return std::make_unique<GatedMlp>(layer.dense_weights());
+    return std::make_unique<MoeLayer>(layer.dense_weights(), last);
+  }
+
+  void finish(double load_seconds, double forward_seconds) {
+    conversion.metadata["seconds"] = {{"load", load_seconds},
+                                      {"forward", forward_seconds},
+                                      {"observe", observe_seconds},
+                                      {"convert", convert_seconds}};
+    conversion.metadata["peak_memory_bytes"] = peak_memory_bytes();
+  }
+
+  const ConversionJob& job;
+  Conversion conversion;
+  std::unique_ptr<LayerObserver> observer;  // of the current layer
+  double observe_seconds = 0, convert_seconds = 0;
+};
+
+// The residual of every window: per domain, per window [window, hidden_size].
+using Residuals = std::vector<std::vector<at::Tensor>>;
+
+// One residual stream and the jobs that see it.
+class Stream {
+ public:
+  Stream(Propagation propagation, Residuals residuals, std::vector<RunningJob*> jobs)
+      : propagation_(propagation), residuals_(std::move(residuals)), jobs_(std::move(jobs)) {}
+
+  void run_layer(const LlamaLayer& layer) {
+    const DenseLayer dense{layer.index(), layer.dense_weights()};
+    for (RunningJob* job : jobs_) job->begin_layer(dense);
+    for (size_t domain = 0; domain < residuals_.size(); ++domain) {
+      for (at::Tensor& residual : residuals_[domain]) show_window(layer, residual, static_cast<int64_t>(domain));
+    }
+    for (RunningJob* job : jobs_) job->end_layer(dense);
+    if (propagation_ == Propagation::kConverted) propagate_converted(layer);
+  }
+
+  void finish(double load_seconds) const {
+    for (RunningJob* job : jobs_) job->finish(load_seconds, forward_seconds_);
+  }
+
+ private:
+  // residual: [tokens, hidden_size]. Becomes what the next layer sees; in a converted stream, what the converted FFN's
+  // output will be added to.
+  void show_window(const LlamaLayer& layer, at::Tensor& residual, int64_t domain) {
+    const GatedMlpWeights& dense = layer.dense_weights();
+    at::Tensor inputs, gate, up, activations;
+    {
+      const Timer timer(forward_seconds_);
+      residual = layer.attend(residual.unsqueeze(0)).squeeze(0);
+      inputs = layer.feed_forward_input(residual);
+      gate = project(inputs, dense.gate_proj);
+      up = project(inputs, dense.up_proj);
+      activations = at::silu(gate).mul_(up);
+    }
+    const FfnChunk chunk{inputs, gate, up, activations, residual, domain};
+    for (RunningJob* job : jobs_) job->observe(chunk);
+    if (propagation_ == Propagation::kDense) {
+      const Timer timer(forward_seconds_);
+      residual = residual + project(activations, dense.down_proj);
+    }
+  }
+
+  void propagate_converted(const LlamaLayer& layer) {
+    const Timer timer(forward_seconds_);
+    const std::unique_ptr<FeedForward> feed_forward = jobs_.front()->last_feed_forward(layer);  // its only job
+    for (std::vector<at::Tensor>& windows : residuals_) {
+      for (at::Tensor& residual : windows) {
+        residual = residual + feed_forward->forward(layer.feed_forward_input(residual));
+      }
+    }
+  }
+
+  Propagation propagation_;
+  Residuals residuals_;
+  std::vector<RunningJob*> jobs_;
+  double forward_seconds_ = 0;
+};
+
+Residuals embed_text(const Checkpoint& checkpoint, const CalibrationText* text, const Precision& precision) {
+  int64_t num_windows = 0;
+  Residuals residuals;
+  if (text != nullptr) {
+    for (const at::Tensor& windows : text->windows) {
+      num_windows += windows.size(0);
+      residuals.push_back(embed(checkpoint, windows, precision).unbind(0));
+    }
+  }
+  if (num_windows == 0) throw std::invalid_argument("this method needs calibration text; name some with --calibration");
+  return residuals;
+}
+
+// Jobs that need no text ride on a stream without windows.
+std::vector<Stream> make_streams(std::vector<RunningJob>& jobs, const std::function<Residuals()>& embedded_text) {
+  std::vector<RunningJob*> without_text, dense, converted;
+  for (RunningJob& running : jobs) {
+    const CalibrationRequest request = running.job.converter->calibration();
+    auto& kind = !request.needs_text                              ? without_text
+                 : request.propagation == Propagation::kConverted ? converted
+                                                                  : dense;
+    kind.push_back(&running);
+  }
+  std::vector<Stream> streams;
+  if (!without_text.empty()) streams.emplace_back(Propagation::kDense, Residuals(), without_text);
+  if (dense.empty() && converted.empty()) return streams;
+  const Residuals residuals = embedded_text();
+  if (!dense.empty()) streams.emplace_back(Propagation::kDense, residuals, dense);
+  for (RunningJob* job : converted) {
+    streams.emplace_back(Propagation::kConverted, residuals, std::vector<RunningJob*>{job});
+  }
+  return streams;
+}
+
+}  // namespace
+
+std::vector<Conversion> convert_all(const Checkpoint& checkpoint, const Precision& precision,
+                                    const CalibrationText* text, const std::vector<ConversionJob>& jobs,
+                                    const std::function<void(const EvidenceProgress&)>& progress) {
+  const at::NoGradGuard no_grad;
+  const LlamaConfig& config = checkpoint.config();
+  std::vector<RunningJob> running;
+  for (const ConversionJob& job : jobs) running.emplace_back(job, config);
+  double load_seconds = 0;
+  std::vector<Stream> streams = make_streams(running, [&] {
+    const Timer timer(load_seconds);
+    return embed_text(checkpoint, text, precision);
+  });
+
+  for (int64_t index = 0; index < config.num_layers; ++index) {
+    std::optional<LlamaLayer> layer;
+    {
+      const Timer timer(load_seconds);
+      layer = LlamaLayer::load(checkpoint, index, precision);
+    }
+    for (Stream& stream : streams) stream.run_layer(*layer);
+    if (progress) progress({index + 1, config.num_layers});
+  }
+
+  for (const Stream& stream : streams) stream.finish(load_seconds);
+  std::vector<Conversion> conversions;
+  for (RunningJob& job : running) conversions.push_back(std::move(job.conversion));
+  return conversions;
+}
+
+}  // namespace moebench

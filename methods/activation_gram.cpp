@@ -1,0 +1,58 @@
+#include "methods/activation_gram.h"
+
+#include <ATen/ATen.h>
+
+namespace moebench {
+namespace {
+
+// Of the bias, relative to the number of tokens: small, for it should take up whatever mean is missing.
+constexpr double kBiasRidge = 1e-3;
+
+at::Tensor dropped_neurons(const at::Tensor& kept, int64_t num_neurons) {
+  at::Tensor dropped = at::ones({num_neurons}, at::kBool);
+  dropped.index_fill_(0, kept, false);
+  return dropped.nonzero().squeeze(1);
+}
+
+}  // namespace
+
+ActivationGram::ActivationGram(int64_t num_neurons)
+    : products_(at::zeros({num_neurons, num_neurons}, at::kDouble)), sums_(at::zeros({num_neurons}, at::kDouble)) {}
+
+void ActivationGram::observe(const at::Tensor& activations, const std::optional<at::Tensor>& weights) {
+  at::Tensor h = activations.to(at::kFloat);
+  const at::Tensor w = weights ? weights->to(at::kFloat) : at::ones({h.size(0)}, h.options());
+  if (weights) h = h * w.unsqueeze(1);
+  products_.add_(at::mm(h.t(), h).to(at::kCPU));
+  sums_.add_((h * w.unsqueeze(1)).sum({0}, false, at::kDouble).to(at::kCPU));
+  squared_weights_ += w.square().sum(at::kDouble).item<double>();
+  num_tokens_ += static_cast<double>(h.size(0));
+}
+
+at::Tensor ActivationGram::energy() const { return products_.diagonal() / squared_weights_; }
+
+at::Tensor ActivationGram::bordered() const {
+  const at::Tensor corner = at::full({1, 1}, squared_weights_, at::kDouble);
+  const at::Tensor column = sums_.unsqueeze(1);
+  const at::Tensor gram = at::cat({at::cat({products_, column}, 1), at::cat({column.t(), corner}, 1)}, 0);
+  return gram.mul_(num_tokens_ / squared_weights_);
+}
+
+DownProjRefit ActivationGram::refit(const at::Tensor& kept, const at::Tensor& down_proj, double ridge) const {
+  const int64_t num_neurons = sums_.size(0);
+  const int64_t num_kept = kept.size(0);
+  const at::Tensor dropped = dropped_neurons(kept, num_neurons);
+  const at::Tensor rows = bordered().index_select(0, at::cat({kept, at::full({1}, num_neurons, at::kLong)}));
+  const at::Tensor old_down_proj = down_proj.to(at::kCPU, at::kDouble);
+
+  at::Tensor gram = at::cat({rows.index_select(1, kept), rows.narrow(1, num_neurons, 1)}, 1);
+  at::Tensor penalty = at::full({num_kept + 1}, ridge, at::kDouble).mul_(gram.diagonal().mean());
+  penalty[num_kept] = kBiasRidge * num_tokens_;
+  const at::Tensor missing = at::mm(rows.index_select(1, dropped), old_down_proj.index_select(1, dropped).t());
+  const at::Tensor change = at::linalg_solve(gram.add_(at::diag(penalty)), missing);  // [num_kept + 1, hidden_size]
+
+  const at::Tensor refitted = old_down_proj.index_select(1, kept) + change.narrow(0, 0, num_kept).t();
+  return {.down_proj = refitted.to(at::kFloat).contiguous(), .output_bias = change[num_kept].to(at::kFloat)};
+}
+
+}  // namespace moebench

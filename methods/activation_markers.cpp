@@ -1,0 +1,67 @@
+#include "methods/activation_markers.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include <ATen/ATen.h>
+
+namespace moebench {
+namespace {
+
+constexpr double kNormFloor = 1e-12;  // torch.nn.functional.normalize's eps
+
+at::Tensor row_norms(const at::Tensor& rows) { return rows.to(at::kFloat).norm(2, {1}).clamp_min_(kNormFloor); }
+
+}  // namespace
+
+MarkerMatrix::MarkerMatrix(std::span<const int32_t> marks, int64_t marks_per_token, int64_t num_neurons)
+    : num_tokens_(static_cast<int64_t>(marks.size()) / marks_per_token),
+      first_(num_neurons + 1),
+      tokens_(marks.size()) {
+  for (const int32_t neuron : marks) ++first_[neuron + 1];
+  std::partial_sum(first_.begin(), first_.end(), first_.begin());
+  std::vector<int64_t> next(first_.begin(), first_.end() - 1);
+  for (size_t mark = 0; mark < marks.size(); ++mark) {
+    tokens_[next[marks[mark]]++] = static_cast<int32_t>(mark / marks_per_token);
+  }
+}
+
+std::span<const int32_t> MarkerMatrix::tokens(int64_t neuron) const {
+  return std::span(tokens_).subspan(first_[neuron], count(neuron));
+}
+
+std::vector<int64_t> neurons_by_rate(const MarkerMatrix& markers) {
+  std::vector<int64_t> neurons(markers.num_neurons());
+  std::iota(neurons.begin(), neurons.end(), int64_t{0});
+  std::stable_sort(neurons.begin(), neurons.end(),
+                   [&](int64_t left, int64_t right) { return markers.count(left) > markers.count(right); });
+  return neurons;
+}
+
+ActivationScore parse_activation_score(const std::string& option) {
+  return option == "paper" ? ActivationScore::kPlain : ActivationScore::kNormalised;
+}
+
+ActivationMarkers::ActivationMarkers(const GatedMlpWeights& dense, ActivationScore score, int64_t top_activations)
+    : score_(score),
+      top_activations_(top_activations),
+      num_neurons_(dense.gate_proj.size(0)),
+      gate_norms_(row_norms(dense.gate_proj)),
+      up_norms_(row_norms(dense.up_proj)) {}
+
+at::Tensor ActivationMarkers::scores(const FfnChunk& chunk) const {
+  if (score_ == ActivationScore::kPlain) return chunk.activations.to(at::kFloat).abs();
+  const at::Tensor token_norms = row_norms(chunk.inputs).unsqueeze(1);
+  const at::Tensor gate_cosines = chunk.gate.to(at::kFloat).div(gate_norms_).div_(token_norms);
+  const at::Tensor up_cosines = chunk.up.to(at::kFloat).div(up_norms_).div_(token_norms);
+  return at::silu(gate_cosines).mul_(up_cosines).abs_();
+}
+
+void ActivationMarkers::observe(const FfnChunk& chunk) {
+  const at::Tensor top = std::get<1>(scores(chunk).topk(top_activations_, 1)).to(at::kCPU, at::kInt).contiguous();
+  marks_.insert(marks_.end(), top.const_data_ptr<int32_t>(), top.const_data_ptr<int32_t>() + top.numel());
+}
+
+MarkerMatrix ActivationMarkers::matrix() const { return MarkerMatrix(marks_, top_activations_, num_neurons_); }
+
+}  // namespace moebench

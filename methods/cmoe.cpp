@@ -1,0 +1,103 @@
+// CMoE (arXiv 2502.04416): the most often active neurons are shared, the others are clustered by when they are active,
+// and the router reads each cluster's representative neuron. Without training.
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+
+#include "harness/converter.h"
+#include "methods/activation_markers.h"
+#include "methods/analytic_router.h"
+#include "methods/layout.h"
+#include "methods/marker_clusters.h"
+
+namespace moebench {
+namespace {
+
+struct CmoeOptions {
+  std::string score = "code";
+  int64_t top_activations = 10;
+  std::string distance = "l1";
+  std::string propagate = "converted";
+
+  void for_each(auto&& visit) {
+    visit("score", score, "what marks a neuron: code (token and weight rows L2-normalised) or paper (plain)",
+          {"code", "paper"});
+    visit("top_activations", top_activations, "marked neurons a token (K_a of the paper)");
+    visit("distance", distance, "of marker columns in the assignment: l1 (released code) or l2 (paper)", {"l1", "l2"});
+    visit("propagate", propagate, "what the layers after a converted one see: converted (published) or dense",
+          {"converted", "dense"});
+  }
+};
+
+class CmoeObserver : public LayerObserver {
+ public:
+  CmoeObserver(const CmoeOptions& options, const DenseLayer& dense)
+      : distance_(options.distance == "l2" ? MarkerDistance::kL2 : MarkerDistance::kL1),
+        markers_(dense.weights, parse_activation_score(options.score), options.top_activations) {}
+
+  void observe(const FfnChunk& chunk) override { markers_.observe(chunk); }
+
+  LayerConversion convert(const DenseLayer& layer, const MoeShape& shape) override {
+    const MarkerMatrix markers = markers_.matrix();
+    const std::vector<int64_t> by_rate = neurons_by_rate(markers);
+    const auto first_routed = by_rate.begin() + shape.num_shared_experts * shape.expert_intermediate_size;
+    const std::vector<int64_t> seeds(first_routed, first_routed + shape.num_routed_experts());
+    std::vector<int64_t> routed(first_routed, by_rate.end());
+    std::sort(routed.begin(), routed.end());
+
+    LayerConversion conversion;
+    conversion.top_k = shape.top_k;
+    if (shape.num_shared_experts > 0) conversion.shared = expert_of({by_rate.begin(), first_routed});
+    std::vector<int64_t> representatives;
+    for (const std::vector<int64_t>& cluster : cluster_by_markers(markers, routed, seeds, distance_)) {
+      conversion.experts.push_back(expert_of(cluster));
+      representatives.push_back(representative(markers, cluster));
+    }
+    set_analytic_router(conversion, layer, representatives);
+    return conversion;
+  }
+
+ private:
+  MarkerDistance distance_;
+  ActivationMarkers markers_;
+};
+
+class Cmoe : public Converter {
+ public:
+  explicit Cmoe(CmoeOptions options) : options_(std::move(options)) {
+    if (options_.top_activations < 1) throw std::invalid_argument("cmoe: option 'top_activations' must be at least 1");
+  }
+
+  // Paper: S3A3E8 (main table), S1A3E8. Released command line's default: S2A2E16. The others follow their pattern.
+  MoeShape shape_for(double active_ratio, const LlamaConfig& config) const override {
+    static constexpr std::array kLayouts = {"S1A1E16", "S2A2E16", "S1A2E8", "S1A3E8", "S2A3E8", "S3A3E8", "S3A4E8"};
+    const int64_t eighths = active_eighths("cmoe", active_ratio);
+    if (eighths == 8) throw std::invalid_argument("cmoe: active ratio 1 is the dense model; the nearest is 0.875");
+    return parse_moe_shape(kLayouts[eighths - 1], config.intermediate_size);
+  }
+
+  void check_shape(const MoeShape& shape, const LlamaConfig& config) const override {
+    check_partition_shape("cmoe", shape, config);
+    if (options_.top_activations > config.intermediate_size) {
+      throw std::invalid_argument("cmoe: option 'top_activations' is more than the layer's " +
+                                  std::to_string(config.intermediate_size) + " neurons");
+    }
+  }
+
+  CalibrationRequest calibration() const override {
+    return {.propagation = options_.propagate == "dense" ? Propagation::kDense : Propagation::kConverted};
+  }
+
+  std::unique_ptr<LayerObserver> observe_layer(int64_t, const DenseLayer& dense, uint64_t) const override {
+    return std::make_unique<CmoeObserver>(options_, dense);
+  }
+
+ private:
+  CmoeOptions options_;
+};
+
+const Registration<Converter, Cmoe, CmoeOptions> registration(
+    "cmoe", "hot neurons shared, the rest clustered by activation, analytic router (CMoE, arXiv 2502.04416)");
+
+}  // namespace
+}  // namespace moebench

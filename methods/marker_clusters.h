@@ -1,0 +1,31 @@
+// CMoE's grouping of neurons whose activation markers agree (specs: methods 1.1, "Experts").
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "methods/activation_markers.h"
+
+namespace moebench {
+
+enum class MarkerDistance {
+  kL1,  // the released code
+  kL2,  // the paper
+};
+
+// Distances of each neuron's marker column to each seed's, row-major [neurons, seeds], as whole numbers: exact for L1,
+// in units of 2^-20 for L2.
+std::vector<int64_t> marker_distances(const MarkerMatrix& markers, std::span<const int64_t> neurons,
+                                      std::span<const int64_t> seeds, MarkerDistance distance);
+
+// Clusters of equal size around the seeds with the least summed distance, each ascending. The released code's iteration
+// limit is one: centroids are not moved and assigned to again.
+// neurons: ascending, a multiple of the number of seeds.
+std::vector<std::vector<int64_t>> cluster_by_markers(const MarkerMatrix& markers, std::span<const int64_t> neurons,
+                                                     std::span<const int64_t> seeds, MarkerDistance distance);
+
+// The neuron of the cluster whose marker column is nearest to the cluster's mean column (L1); the first of equals.
+int64_t representative(const MarkerMatrix& markers, std::span<const int64_t> cluster);
+
+}  // namespace moebench
