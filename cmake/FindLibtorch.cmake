@@ -44,9 +44,11 @@ if(Libtorch_FOUND AND NOT TARGET Libtorch::Libtorch)
   add_library(Libtorch::Libtorch INTERFACE IMPORTED)
   # Searched last: the wheel carries its own copies of fmt and others, which must not shadow the system's.
   target_compile_options(Libtorch::Libtorch INTERFACE "SHELL:-idirafter \"${Libtorch_INCLUDE_DIR}\"")
-  # at::parallel_for is a header template that runs serially in code compiled without OpenMP.
-  find_package(OpenMP REQUIRED COMPONENTS CXX)
-  target_link_libraries(Libtorch::Libtorch INTERFACE "${Libtorch_CPU_LIBRARY}" "${Libtorch_C10_LIBRARY}" OpenMP::OpenMP_CXX)
+  # at::parallel_for is a header template that runs serially in code compiled without OpenMP. As a flag, not as
+  # OpenMP::OpenMP_CXX: the wheel's own libgomp is the one that is loaded.
+  target_compile_options(Libtorch::Libtorch INTERFACE -fopenmp)
+  target_link_options(Libtorch::Libtorch INTERFACE -fopenmp)
+  target_link_libraries(Libtorch::Libtorch INTERFACE "${Libtorch_CPU_LIBRARY}" "${Libtorch_C10_LIBRARY}")
   # libcudart and libcupti are dependencies of libtorch_cpu; the loader finds them, the linker need not.
   target_link_options(Libtorch::Libtorch INTERFACE "LINKER:--allow-shlib-undefined")
   # The GPU half of an installed torch registers itself when loaded, so it must be linked although nothing names it.
