@@ -84,16 +84,24 @@ class HeaderReader {
       refuse(field + " ends at byte " + std::to_string(offsets[1]) + " of the data but only " +
              std::to_string(data_.size()) + " are there; incomplete download?");
     }
-    int64_t bytes = static_cast<int64_t>(c10::elementSize(tensor.dtype));
-    for (const int64_t size : tensor.shape) {
-      if (__builtin_mul_overflow(bytes, size, &bytes)) refuse(field + ": shape is impossibly large");
-    }
+    const int64_t bytes = stored_size(field, tensor);
     if (bytes != offsets[1] - offsets[0]) {
       refuse(field + ": shape and dtype take " + std::to_string(bytes) + " bytes but data_offsets span " +
              std::to_string(offsets[1] - offsets[0]));
     }
     tensor.bytes = data_.substr(static_cast<size_t>(offsets[0]), static_cast<size_t>(bytes));
     return tensor;
+  }
+
+  int64_t stored_size(const std::string& field, const SafetensorsHeader::Tensor& tensor) const {
+    // Without the zeros first: strides of [0, 2^62, 2^62] would overflow, too.
+    int64_t bytes = static_cast<int64_t>(c10::elementSize(tensor.dtype));
+    for (const int64_t size : tensor.shape) {
+      if (__builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes))
+        refuse(field + ": shape is impossibly large");
+    }
+    const bool is_empty = std::find(tensor.shape.begin(), tensor.shape.end(), 0) != tensor.shape.end();
+    return is_empty ? 0 : bytes;
   }
 
   at::ScalarType read_dtype(const std::string& field, const nlohmann::json& entry) const {
