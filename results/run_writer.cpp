@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "harness/content_hash.h"
+#include "results/cell_text.h"
 
 namespace moebench {
 namespace {
@@ -21,18 +22,6 @@ int64_t id_where(const Database& database, const char* sql, const std::string& v
   Statement statement(database, sql);
   statement.bind(value).step();
   return statement.integer(0);
-}
-
-const char* direction_name(Direction direction) {
-  switch (direction) {
-    case Direction::kLowerIsBetter:
-      return "lower";
-    case Direction::kHigherIsBetter:
-      return "higher";
-    case Direction::kNeither:
-      break;
-  }
-  return "neither";
 }
 
 int64_t config_id(const Database& database, const nlohmann::json& config) {

@@ -1,0 +1,250 @@
+#include "results/comparison.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "results/ranking.h"
+#include "results/table_columns.h"
+
+namespace moebench {
+namespace {
+
+using RunsBySeed = std::map<int64_t, const DescribedRun*>;  // the latest of each seed
+
+// The runs of a row: measurements, and the conversions that they measure.
+struct RowRuns {
+  std::string key, conversion_key;
+  RunDescription about;
+  std::map<std::string, RunsBySeed> by_bench;
+};
+
+class RowList {
+ public:
+  RowRuns& row_of(const DescribedRun& run) {
+    const auto [found, is_new] = position_.emplace(run.row_key, rows_.size());
+    if (is_new) rows_.push_back({run.row_key, run.conversion_key, run.about, {}});
+    return rows_[found->second];
+  }
+  std::vector<RowRuns> take() { return std::move(rows_); }
+
+ private:
+  std::vector<RowRuns> rows_;  // in order of first appearance
+  std::map<std::string, size_t> position_;
+};
+
+std::vector<RowRuns> group(const std::vector<DescribedRun>& runs) {
+  RowList list;
+  std::set<std::string> measured;  // conversion keys
+  for (const DescribedRun& run : runs) {
+    if (run.is_conversion()) continue;
+    list.row_of(run).by_bench[run.bench][run.record->seed] = &run;
+    measured.insert(run.conversion_key);
+  }
+  std::map<std::string, RunsBySeed> conversions;
+  for (const DescribedRun& run : runs) {
+    if (!run.is_conversion()) continue;
+    conversions[run.conversion_key][run.record->seed] = &run;
+    // What was converted and not measured, or could not be converted, is a row all the same.
+    if (!measured.contains(run.conversion_key)) list.row_of(run);
+  }
+  std::vector<RowRuns> rows = list.take();
+  for (RowRuns& row : rows) {
+    const auto found = conversions.find(row.conversion_key);
+    if (found != conversions.end()) row.by_bench[kConversionBench] = found->second;
+  }
+  return rows;
+}
+
+double mean_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+std::optional<double> sample_deviation(const std::vector<double>& values) {
+  if (values.size() < 2) return std::nullopt;
+  const double mean = mean_of(values);
+  double squares = 0;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  const double deviation = std::sqrt(squares / static_cast<double>(values.size() - 1));
+  return std::isfinite(deviation) ? std::optional(deviation) : std::nullopt;
+}
+
+// Over seeds, whose errors come from the same items: their size, not that of their mean.
+std::optional<double> root_mean_square(const std::vector<double>& values) {
+  if (values.empty()) return std::nullopt;
+  double squares = 0;
+  for (const double value : values) squares += value * value;
+  return std::sqrt(squares / static_cast<double>(values.size()));
+}
+
+void add_failure(Cell& cell, const RunRecord& run) {
+  if (cell.failed_seeds.empty()) cell.reason = run.error.empty() ? "no reason recorded" : run.error;
+  cell.failed_seeds.push_back(run.seed);
+}
+
+// A seed whose conversion failed has no measurement; it failed there, too.
+RunsBySeed with_failed_conversions(const RowRuns& row, const std::string& bench) {
+  RunsBySeed runs;
+  if (const auto found = row.by_bench.find(bench); found != row.by_bench.end()) runs = found->second;
+  if (const auto conversions = row.by_bench.find(kConversionBench); conversions != row.by_bench.end()) {
+    for (const auto& [seed, run] : conversions->second) {
+      if (run->is_failed()) runs.emplace(seed, run);
+    }
+  }
+  return runs;
+}
+
+// What the seeds of a cell have measured.
+struct SeedValues {
+  std::vector<double> values, errors;
+  bool any_completed = false;
+};
+
+SeedValues collect(const RowRuns& row, const BenchColumn& bench_column, Cell& cell) {
+  SeedValues found;
+  for (const auto& [seed, run] : with_failed_conversions(row, bench_column.bench)) {
+    if (run->is_failed()) {
+      add_failure(cell, *run->record);
+      continue;
+    }
+    found.any_completed = true;
+    const Metric* metric = find_metric(*run, bench_column.column);
+    if (metric == nullptr) continue;
+    found.values.push_back(metric->value);
+    if (metric->standard_error) found.errors.push_back(*metric->standard_error);
+    cell.n = metric->n;
+    cell.seeds.push_back(seed);
+    cell.overlaps_calibration = cell.overlaps_calibration || run->about.overlaps_calibration;
+  }
+  return found;
+}
+
+CellStatus status_of(const SeedValues& found, const Cell& cell) {
+  if (!found.values.empty()) return CellStatus::kValue;
+  if (found.any_completed) return CellStatus::kNotApplicable;
+  return cell.failed_seeds.empty() ? CellStatus::kNotRun : CellStatus::kFailed;
+}
+
+Cell make_cell(const RowRuns& row, const BenchColumn& column) {
+  Cell cell;
+  if (row.about.is_dense() && column.bench == kConversionBench) {
+    cell.status = CellStatus::kNotApplicable;
+    return cell;
+  }
+  const SeedValues found = collect(row, column, cell);
+  cell.status = status_of(found, cell);
+  if (cell.status != CellStatus::kValue) return cell;
+  cell.value = mean_of(found.values);
+  cell.standard_deviation = sample_deviation(found.values);
+  cell.standard_error = root_mean_square(found.errors);
+  return cell;
+}
+
+RowKind kind_of(const RunDescription& about) {
+  if (about.is_dense()) return RowKind::kDense;
+  if (about.is_oracle()) return RowKind::kBound;
+  return about.method == "static_pruning" ? RowKind::kControl : RowKind::kMethod;
+}
+
+// Of all rows of a method: the options whose values differ between them.
+std::map<std::string, std::set<std::string>> varying_options(const std::vector<RowRuns>& rows) {
+  std::map<std::string, std::map<std::string, std::set<std::string>>> values;
+  for (const RowRuns& row : rows) {
+    for (const auto& [name, value] : row.about.options.items()) values[row.about.method][name].insert(value.dump());
+  }
+  std::map<std::string, std::set<std::string>> varying;
+  for (const auto& [method, options] : values) {
+    for (const auto& [name, seen] : options) {
+      if (seen.size() > 1) varying[method].insert(name);
+    }
+  }
+  return varying;
+}
+
+std::string option_label(const RunDescription& about, const std::set<std::string>& varying) {
+  std::string label;
+  for (const auto& [name, value] : about.options.items()) {
+    if (!varying.contains(name) && !about.changed_options.contains(name)) continue;
+    label += (label.empty() ? "" : ", ") + name + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  return label;
+}
+
+std::vector<int64_t> seeds_of(const RowRuns& row) {
+  std::set<int64_t> seeds;
+  for (const auto& [bench, runs] : row.by_bench) {
+    for (const auto& [seed, run] : runs) seeds.insert(seed);
+  }
+  return {seeds.begin(), seeds.end()};
+}
+
+std::vector<Row> make_rows(const std::vector<RowRuns>& grouped, const std::vector<BenchColumn>& columns) {
+  std::map<std::string, std::set<std::string>> varying = varying_options(grouped);
+  std::vector<Row> rows;
+  for (const RowRuns& runs : grouped) {
+    Row row{.kind = kind_of(runs.about),
+            .key = runs.key,
+            .about = runs.about,
+            .options = option_label(runs.about, varying[runs.about.method]),
+            .seeds = seeds_of(runs)};
+    for (const BenchColumn& column : columns) row.cells.push_back(make_cell(runs, column));
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+void sort_rows(std::vector<Row>& rows) {
+  std::map<std::string, size_t> model_order;
+  for (const Row& row : rows) model_order.emplace(row.about.model, model_order.size());
+  const auto key = [&](const Row& row) {
+    return std::tuple(model_order.at(row.about.model), row.kind != RowKind::kDense, -rounded_ratio(row), row.kind,
+                      row.about.method, row.options, row.about.shape, row.about.dtype);
+  };
+  std::stable_sort(rows.begin(), rows.end(), [&](const Row& a, const Row& b) { return key(a) < key(b); });
+}
+
+std::vector<FailedRun> failures_of(const std::vector<DescribedRun>& runs, const std::vector<Row>& rows) {
+  std::map<std::string, std::string> labels;
+  for (const Row& row : rows)
+    labels.emplace(row.key, row_label(row) + (row.about.is_dense() ? "" : " " + row.about.shape));
+  std::vector<FailedRun> failures;
+  for (const DescribedRun& run : runs) {
+    if (!run.is_failed()) continue;
+    const auto label = labels.find(run.row_key);
+    failures.push_back({label != labels.end() ? label->second : run.about.method + " " + run.about.shape,
+                        run.is_conversion() ? "convert" : run.about.task, run.record->seed, run.record->error});
+  }
+  return failures;
+}
+
+template <class Value, class Read>
+std::vector<Value> distinct(const std::vector<DescribedRun>& runs, const Read& read) {
+  std::set<Value> values;
+  for (const DescribedRun& run : runs) values.insert(read(run));
+  return {values.begin(), values.end()};
+}
+
+}  // namespace
+
+Table compare_runs(const std::vector<RunRecord>& records) {
+  const std::vector<DescribedRun> runs = describe_runs(records);
+  const std::vector<BenchColumn> columns = make_columns(runs);
+  Table table;
+  for (const auto& [bench, column] : columns) table.columns.push_back(column);
+  table.rows = make_rows(group(runs), columns);
+  sort_rows(table.rows);
+  compare_with_dense(table);
+  rank_cells(table);
+  table.failures = failures_of(runs, table.rows);
+  table.seeds = distinct<int64_t>(runs, [](const DescribedRun& run) { return run.record->seed; });
+  table.dtypes = distinct<std::string>(runs, [](const DescribedRun& run) { return run.about.dtype; });
+  table.machine_classes =
+      distinct<std::string>(runs, [](const DescribedRun& run) { return run.record->machine_class; });
+  table.builds = distinct<std::string>(runs, [](const DescribedRun& run) { return run.record->build; });
+  table.warnings = data_warnings(runs);
+  return table;
+}
+
+}  // namespace moebench

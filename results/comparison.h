@@ -1,0 +1,15 @@
+// From runs to the comparison table: seeds become means, parts of one model a row.
+#pragma once
+
+#include <vector>
+
+#include "results/result_store.h"
+#include "results/table.h"
+
+namespace moebench {
+
+// records: in order of starting, as a store gives them; where two measured the same with the same seed, the later
+// counts. Stages other than convert and measure are passed over.
+Table compare_runs(const std::vector<RunRecord>& records);
+
+}  // namespace moebench

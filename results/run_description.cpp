@@ -1,0 +1,118 @@
+#include "results/run_description.h"
+
+#include <algorithm>
+
+namespace moebench {
+namespace {
+
+using Json = nlohmann::json;
+
+const Json& member(const Json& json, const char* name) {
+  static const Json none;
+  if (!json.is_object()) return none;
+  const auto found = json.find(name);
+  return found == json.end() ? none : *found;
+}
+
+void read(const Json& json, const char* name, std::string& value) {
+  if (const Json& found = member(json, name); found.is_string()) value = found.get<std::string>();
+}
+void read(const Json& json, const char* name, double& value) {
+  if (const Json& found = member(json, name); found.is_number()) value = found.get<double>();
+}
+void read(const Json& json, const char* name, int64_t& value) {
+  if (const Json& found = member(json, name); found.is_number_integer()) value = found.get<int64_t>();
+}
+void read(const Json& json, const char* name, bool& value) {
+  if (const Json& found = member(json, name); found.is_boolean()) value = found.get<bool>();
+}
+void read_object(const Json& json, const char* name, Json& value) {
+  if (const Json& found = member(json, name); found.is_object()) value = found;
+}
+
+CalibrationDescription read_calibration(const Json& json) {
+  CalibrationDescription calibration;
+  for (const Json& text : member(json, "texts")) {
+    if (text.is_string()) calibration.texts.push_back(text.get<std::string>());
+  }
+  read(json, "windows", calibration.windows);
+  read(json, "window", calibration.window);
+  read(json, "tokens", calibration.tokens);
+  return calibration;
+}
+
+// Said by the config; or plain from the names: the text that is measured is among those calibrated on.
+bool overlaps(const RunRecord& run, const Json& calibration_json, const CalibrationDescription& calibration) {
+  bool said = false;
+  read(calibration_json, "overlap", said);
+  return said || (run.dataset && std::find(calibration.texts.begin(), calibration.texts.end(), run.dataset->name) !=
+                                     calibration.texts.end());
+}
+
+Json calibration_key(const std::optional<CalibrationDescription>& calibration) {
+  if (!calibration) return nullptr;
+  return {calibration->texts, calibration->windows, calibration->window, calibration->tokens};
+}
+
+std::string conversion_key(const RunDescription& about) {
+  return Json{about.model, about.method,       about.options,
+              about.shape, about.active_ratio, calibration_key(about.calibration)}
+      .dump();
+}
+
+std::map<std::string, Metric> index_metrics(const RunRecord& run) {
+  std::map<std::string, Metric> metrics;
+  Metric total{.name = "conversion/seconds", .unit = "s", .direction = Direction::kLowerIsBetter};
+  bool has_phases = false;
+  for (const Metric& metric : run.metrics) {
+    metrics.emplace(metric.name, metric);
+    if (!metric.name.starts_with("conversion/seconds/")) continue;
+    total.value += metric.value;
+    has_phases = true;
+  }
+  if (has_phases) metrics.emplace(total.name, total);
+  return metrics;
+}
+
+}  // namespace
+
+RunDescription describe(const RunRecord& run) {
+  const Json& config = run.config;
+  RunDescription about;
+  read(config, "model", about.model);
+  read(config, "method", about.method);
+  read(config, "dtype", about.dtype);
+  read(config, "task", about.task);
+  read_object(config, "task_options", about.task_options);
+  if (about.is_dense()) return about;  // whatever else is said concerns conversions
+  read(config, "shape", about.shape);
+  read(config, "router", about.router);
+  read(config, "active_ratio", about.active_ratio);
+  read_object(config, "options", about.options);
+  read_object(config, "changed_options", about.changed_options);
+  read(config, "retrained_tokens", about.retrained_tokens);
+  if (const Json& calibration = member(config, "calibration"); calibration.is_object()) {
+    about.calibration = read_calibration(calibration);
+    about.overlaps_calibration = overlaps(run, calibration, *about.calibration);
+  }
+  return about;
+}
+
+std::vector<DescribedRun> describe_runs(const std::vector<RunRecord>& runs) {
+  std::vector<DescribedRun> described;
+  for (const RunRecord& run : runs) {
+    if (run.stage != "convert" && run.stage != "measure") continue;
+    const RunDescription about = describe(run);
+    const std::string conversion = conversion_key(about);
+    const Json bench = {about.task, about.task_options};
+    described.push_back({.record = &run,
+                         .about = about,
+                         .conversion_key = conversion,
+                         .row_key = Json{conversion, about.router, about.dtype, about.retrained_tokens}.dump(),
+                         .bench = run.stage == "convert" ? kConversionBench : bench.dump(),
+                         .by_metric = index_metrics(run)});
+  }
+  return described;
+}
+
+}  // namespace moebench

@@ -1,0 +1,58 @@
+// What a run is about, read from its config (the keys are listed at RunRecord).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "results/result_store.h"
+
+namespace moebench {
+
+struct CalibrationDescription {
+  std::vector<std::string> texts;
+  int64_t windows = 0, window = 0, tokens = 0;
+};
+
+// Keys that a config lacks, or has in another type, leave what is here.
+struct RunDescription {
+  std::string model, method, shape, dtype, task;
+  std::string router = "own";
+  double active_ratio = 1;
+  nlohmann::json options = nlohmann::json::object();
+  nlohmann::json changed_options = nlohmann::json::object();
+  nlohmann::json task_options = nlohmann::json::object();
+  std::optional<CalibrationDescription> calibration;
+  bool overlaps_calibration = false;
+  int64_t retrained_tokens = 0;
+
+  bool is_dense() const { return method == "dense"; }
+  bool is_oracle() const { return router == "oracle"; }
+};
+
+RunDescription describe(const RunRecord& run);
+
+// A run of stage convert or measure, ready to be put into a table. record is not owned.
+struct DescribedRun {
+  const RunRecord* record = nullptr;
+  RunDescription about;
+  std::string conversion_key;  // the same for one conversion, whatever the router, the dtype, the seed
+  std::string row_key;         // the same for one row of a table: seeds and tasks apart
+  std::string bench;           // what it measures: a task with its options, or kConversionBench
+  std::map<std::string, Metric>
+      by_metric;  // with "conversion/seconds", the sum of its phases if only they are recorded
+
+  bool is_failed() const { return record->status != "completed"; }
+  bool is_conversion() const { return record->stage == "convert"; }
+};
+
+constexpr const char* kConversionBench = "";
+
+// In the order of runs, without those of other stages.
+std::vector<DescribedRun> describe_runs(const std::vector<RunRecord>& runs);
+
+}  // namespace moebench

@@ -1,0 +1,129 @@
+#include "results/table_columns.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+namespace moebench {
+namespace {
+
+constexpr std::string_view kConversionSeconds = "conversion/seconds";
+constexpr std::string_view kPhasePrefix = "conversion/seconds/";
+
+Column column_of(const DescribedRun& run, const std::string& metric) {
+  Column column{.metric = metric, .task = run.about.task, .task_options = run.about.task_options};
+  if (!run.is_conversion()) return column;
+  column.task.clear();
+  column.task_options = nlohmann::json::object();
+  return column;
+}
+
+class ColumnList {
+ public:
+  void add(const DescribedRun& run, const Metric& metric) {
+    if (!seen_.insert(run.bench + "\n" + metric.name + "\n" + metric.unit + "\n" + direction(metric)).second) return;
+    Column column = column_of(run, metric.name);
+    column.unit = metric.unit;
+    column.direction = metric.direction;
+    columns_.push_back({run.bench, column});
+    benches_.insert(run.bench);
+  }
+
+  // For a task that has only failed so far, or has nothing to say of such models.
+  void add_if_empty(const DescribedRun& run) {
+    if (run.is_conversion() || !benches_.insert(run.bench).second) return;
+    columns_.push_back({run.bench, column_of(run, run.about.task)});
+  }
+
+  std::vector<BenchColumn> take() { return std::move(columns_); }
+
+ private:
+  static char direction(const Metric& metric) { return static_cast<char>('0' + static_cast<int>(metric.direction)); }
+
+  std::vector<BenchColumn> columns_;
+  std::set<std::string> seen_, benches_;
+};
+
+int position_of(const Column& column) {
+  constexpr std::array<std::string_view, 3> kAccounting = {"active_ffn_share", "activated_parameters/all",
+                                                           "total_parameters"};
+  const auto found = std::find(kAccounting.begin(), kAccounting.end(), column.metric);
+  if (found != kAccounting.end()) return static_cast<int>(found - kAccounting.begin());
+  if (!column.task.empty()) return 10;
+  if (column.metric == kConversionSeconds) return 20;
+  return column.metric.starts_with(kPhasePrefix) ? 22 : 21;
+}
+
+// Layers, phases and the logarithm of a perplexity that is there itself are for machines.
+bool is_headline(const Column& column, const std::set<std::string>& names) {
+  const std::string& name = column.metric;
+  if (name.find("/layer-") != std::string::npos || name.starts_with(kPhasePrefix)) return false;
+  if (name.ends_with("/nll") && names.contains(name.substr(0, name.size() - 3) + "ppl")) return false;
+  if (name == "active_ffn_share" || name == "activated_parameters/all" || name == "total_parameters") return true;
+  return column.direction != Direction::kNeither || name == column.task;
+}
+
+// The options in which columns of the same metric differ.
+std::string detail_of(const Column& column, const std::vector<BenchColumn>& columns) {
+  std::set<std::string> differing;
+  for (const auto& [bench, other] : columns) {
+    if (other.metric != column.metric) continue;
+    for (const auto& [name, value] : column.task_options.items()) {
+      if (!other.task_options.contains(name) || other.task_options[name] != value) differing.insert(name);
+    }
+  }
+  std::string detail;
+  for (const std::string& name : differing) {
+    detail += (detail.empty() ? "" : ", ") + name + "=" + column.task_options[name].dump();
+  }
+  return detail;
+}
+
+}  // namespace
+
+std::vector<BenchColumn> make_columns(const std::vector<DescribedRun>& runs) {
+  ColumnList list;
+  for (const DescribedRun& run : runs) {
+    for (const Metric& metric : run.record->metrics) list.add(run, metric);
+    const auto total = run.by_metric.find(std::string(kConversionSeconds));
+    if (total != run.by_metric.end()) list.add(run, total->second);
+  }
+  for (const DescribedRun& run : runs) list.add_if_empty(run);
+  std::vector<BenchColumn> columns = list.take();
+  std::stable_sort(columns.begin(), columns.end(), [](const BenchColumn& a, const BenchColumn& b) {
+    return position_of(a.column) < position_of(b.column);
+  });
+  std::set<std::string> names;
+  for (const auto& [bench, column] : columns) names.insert(column.metric);
+  for (auto& [bench, column] : columns) {
+    column.is_headline = is_headline(column, names);
+    column.detail = detail_of(column, columns);
+  }
+  return columns;
+}
+
+const Metric* find_metric(const DescribedRun& run, const Column& column) {
+  const auto found = run.by_metric.find(column.metric);
+  if (found == run.by_metric.end()) return nullptr;
+  const Metric& metric = found->second;
+  return metric.unit == column.unit && metric.direction == column.direction ? &metric : nullptr;
+}
+
+std::vector<std::string> data_warnings(const std::vector<DescribedRun>& runs) {
+  std::map<std::string, std::set<std::string>> contents;
+  for (const DescribedRun& run : runs) {
+    const std::optional<DatasetRecord>& dataset = run.record->dataset;
+    if (!run.is_conversion() && dataset)
+      contents[run.about.task + " on " + dataset->name].insert(dataset->content_hash);
+  }
+  std::vector<std::string> warnings;
+  for (const auto& [what, hashes] : contents) {
+    if (hashes.size() < 2) continue;
+    warnings.push_back(what + ": measured on " + std::to_string(hashes.size()) +
+                       " versions of that text, so rows may not compare");
+  }
+  return warnings;
+}
+
+}  // namespace moebench
