@@ -1,0 +1,89 @@
+#include <cmath>
+
+#include "results/cell_text.h"
+#include "results/render.h"
+
+namespace moebench {
+namespace {
+
+using Json = nlohmann::ordered_json;  // keys as written here
+
+Json number(double value) {
+  if (std::isfinite(value)) return value;
+  return std::isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
+}
+
+Json number(std::optional<double> value) { return value ? number(*value) : Json(nullptr); }
+
+Json to_json(const Column& column) {
+  return {{"metric", column.metric},
+          {"unit", column.unit},
+          {"better", direction_name(column.direction)},
+          {"task", column.task},
+          {"task_options", Json(column.task_options)},
+          {"headline", column.is_headline}};
+}
+
+Json to_json(const Cell& cell, const Column& column) {
+  const bool has_value = cell.status == CellStatus::kValue;
+  return {{"metric", column.metric},
+          {"status", status_name(cell.status)},
+          {"value", has_value ? number(cell.value) : Json(nullptr)},
+          {"standard_deviation", number(cell.standard_deviation)},
+          {"standard_error", number(cell.standard_error)},
+          {"n", has_value ? Json(cell.n) : Json(nullptr)},
+          {"seeds", cell.seeds},
+          {"failed_seeds", cell.failed_seeds},
+          {"reason", cell.reason},
+          {"ratio_to_dense", number(cell.ratio_to_dense)},
+          {"rank", rank_name(cell.rank)},
+          {"overlaps_calibration", cell.overlaps_calibration}};
+}
+
+Json to_json(const std::optional<CalibrationDescription>& calibration) {
+  if (!calibration) return nullptr;
+  return {{"texts", calibration->texts},
+          {"windows", calibration->windows},
+          {"window", calibration->window},
+          {"tokens", calibration->tokens}};
+}
+
+Json to_json(const Row& row, const std::vector<Column>& columns) {
+  const RunDescription& about = row.about;
+  Json json = {{"model", about.model},
+               {"method", about.method},
+               {"kind", kind_name(row.kind)},
+               {"options", Json(about.options)},
+               {"options_shown", row.options},
+               {"shape", about.shape},
+               {"active_ratio", number(about.active_ratio)},
+               {"router", about.router},
+               {"dtype", about.dtype},
+               {"calibration", to_json(about.calibration)},
+               {"retrained_tokens", about.retrained_tokens},
+               {"seeds", row.seeds},
+               {"cells", Json::array()}};
+  for (size_t column = 0; column < columns.size(); ++column) {
+    json["cells"].push_back(to_json(row.cells[column], columns[column]));
+  }
+  return json;
+}
+
+Json to_json(const FailedRun& failure) {
+  return {{"subject", failure.subject}, {"stage", failure.stage}, {"seed", failure.seed}, {"reason", failure.reason}};
+}
+
+}  // namespace
+
+std::string render_json(const Table& table, const ReportOptions& options) {
+  Json json = {{"schema", "moebench/1"}, {"kind", "comparison"},       {"command", options.command},
+               {"seeds", table.seeds},   {"dtypes", table.dtypes},     {"machine_classes", table.machine_classes},
+               {"builds", table.builds}, {"warnings", table.warnings}, {"columns", Json::array()},
+               {"rows", Json::array()},  {"failures", Json::array()}};
+  for (const Column& column : table.columns) json["columns"].push_back(to_json(column));
+  for (const Row& row : table.rows) json["rows"].push_back(to_json(row, table.columns));
+  for (const FailedRun& failure : table.failures) json["failures"].push_back(to_json(failure));
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace moebench
