@@ -63,4 +63,6 @@ std::vector<RunRecord> ResultStore::runs() const {
 
 std::vector<Item> ResultStore::items(const std::string& uuid) const { return read_items(state_->database, uuid); }
 
+StoreSummary ResultStore::summary() const { return read_summary(state_->database); }
+
 }  // namespace moebench

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/metric.h"
+#include "results/summary.h"
 
 namespace moebench {
 
@@ -109,6 +110,7 @@ class ResultStore {
   std::optional<RunRecord> find_completed(const std::string& cell_key) const;  // without items
   std::vector<RunRecord> runs() const;                                         // in order of starting, without items
   std::vector<Item> items(const std::string& uuid) const;                      // by task, then id
+  StoreSummary summary() const;
 
  private:
   struct State;
