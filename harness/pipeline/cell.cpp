@@ -42,9 +42,9 @@ const nlohmann::json& identity_of(const RunRecord& run) {
 
 }  // namespace
 
-std::string Cell::key() const { return content_hash(identity); }
+std::string SweepCell::key() const { return content_hash(identity); }
 
-nlohmann::json Cell::config() const {
+nlohmann::json SweepCell::config() const {
   nlohmann::json config = description;
   config["identity"] = identity;
   return config;
@@ -84,7 +84,7 @@ std::vector<std::string> identity_differences(const nlohmann::json& recorded, co
   return lines;
 }
 
-const RunRecord* nearest_run(const Cell& cell, const std::vector<RunRecord>& runs) {
+const RunRecord* nearest_run(const SweepCell& cell, const std::vector<RunRecord>& runs) {
   const nlohmann::json wanted = cell.identity.flatten();
   const RunRecord* nearest = nullptr;
   size_t fewest = 0;

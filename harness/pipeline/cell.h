@@ -11,7 +11,7 @@
 
 namespace moebench {
 
-struct Cell {
+struct SweepCell {
   std::string label;  // "cmoe S3A3E8 seed 0 · perplexity"
   std::string stage;  // convert, measure
   std::string error;  // why it cannot be done, known without trying; "" if it can
@@ -45,6 +45,6 @@ class RecordedCells {
 std::vector<std::string> identity_differences(const nlohmann::json& recorded, const nlohmann::json& wanted);
 
 // The completed run of the same stage whose identity differs in the fewest fields; null if there is none.
-const RunRecord* nearest_run(const Cell& cell, const std::vector<RunRecord>& runs);
+const RunRecord* nearest_run(const SweepCell& cell, const std::vector<RunRecord>& runs);
 
 }  // namespace moebench

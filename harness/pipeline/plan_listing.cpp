@@ -27,7 +27,7 @@ std::string described(const RunRecord& run) {
                      fmt::localtime(static_cast<std::time_t>(run.ended)));
 }
 
-std::string explain(const CellStatus& status, const RecordedCells& recorded) {
+std::string explain(const SweepCellStatus& status, const RecordedCells& recorded) {
   if (status.state == CellState::kDone) {
     return "         hit: " + described(*recorded.completed(status.cell->key())) + "\n";
   }
@@ -43,10 +43,10 @@ std::string explain(const CellStatus& status, const RecordedCells& recorded) {
 
 }  // namespace
 
-std::string list_cells(const std::vector<CellStatus>& cells, const RecordedCells& recorded, bool why) {
+std::string list_cells(const std::vector<SweepCellStatus>& cells, const RecordedCells& recorded, bool why) {
   std::string text;
   int64_t done = 0, failed = 0;
-  for (const CellStatus& status : cells) {
+  for (const SweepCellStatus& status : cells) {
     done += status.state == CellState::kDone ? 1 : 0;
     failed += status.state == CellState::kFailed ? 1 : 0;
     text += fmt::format("{:<8} {:<8} {}  {}\n", state_name(status.state), status.cell->stage,

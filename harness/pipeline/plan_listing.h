@@ -8,14 +8,14 @@
 
 namespace moebench {
 
-struct CellStatus {
-  const Cell* cell = nullptr;
+struct SweepCellStatus {
+  const SweepCell* cell = nullptr;
   CellState state = CellState::kMissing;
   std::string reason;  // of a failure, or of a recorded cell that must be done anew; "" otherwise
 };
 
 // One line a cell and one with the totals. why: a line below each cell for the run that is a hit, or for each field in
 // which the nearest recorded run of that stage differs.
-std::string list_cells(const std::vector<CellStatus>& cells, const RecordedCells& recorded, bool why);
+std::string list_cells(const std::vector<SweepCellStatus>& cells, const RecordedCells& recorded, bool why);
 
 }  // namespace moebench

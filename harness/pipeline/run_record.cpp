@@ -62,7 +62,7 @@ double seconds_since_epoch() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-RunRecord make_run(const Cell& cell, double started, const std::string& error) {
+RunRecord make_run(const SweepCell& cell, double started, const std::string& error) {
   RunRecord run;
   run.uuid = random_uuid();
   run.cell_key = cell.key();

@@ -11,7 +11,7 @@ namespace moebench {
 double seconds_since_epoch();
 
 // A record of the cell that began at `started` and ends now, completed unless error says why not.
-RunRecord make_run(const Cell& cell, double started, const std::string& error = "");
+RunRecord make_run(const SweepCell& cell, double started, const std::string& error = "");
 
 MachineRecord this_machine();
 BuildRecord this_build();

@@ -1,0 +1,168 @@
+// Conversions: those of one seed share one pass over the calibration text.
+#include <map>
+
+#include <fmt/format.h>
+
+#include "harness/content_hash.h"
+#include "harness/error.h"
+#include "harness/evidence/evidence_pass.h"
+#include "harness/interrupt.h"
+#include "harness/pipeline/run_record.h"
+#include "harness/pipeline/stages.h"
+
+namespace moebench {
+namespace {
+
+constexpr const char* kKind = "convert";
+
+std::string pass_label(const PlannedModel& model, const ConversionPass& pass) {
+  const PlannedConversion& first = model.conversions[pass.front()];
+  if (pass.size() == 1) return "convert " + first.cell.label;
+  return fmt::format("convert {} layouts, seed {}", pass.size(), first.seed);
+}
+
+// The calibration windows of one seed, from token streams that are made once.
+class CalibrationWindows {
+ public:
+  explicit CalibrationWindows(const StageContext& context) : context_(context) {}
+
+  CalibrationText draw(uint64_t seed) {
+    if (streams_.empty()) {
+      for (const Corpus& corpus : context_.plan.calibration_texts) {
+        streams_.push_back(token_stream(corpus, *context_.model.tokenizer));
+      }
+    }
+    const CalibrationSpec& spec = *context_.plan.spec.calibration;
+    CalibrationText text;
+    ContentHasher hasher;
+    for (size_t domain = 0; domain < streams_.size(); ++domain) {
+      text.domains.push_back(context_.plan.calibration_texts[domain].name);
+      const at::Tensor ids = random_windows(streams_[domain], spec.windows, spec.window, seed).contiguous();
+      text.windows.push_back(ids);
+      hasher.update(text.domains.back());
+      hasher.update({static_cast<const char*>(ids.const_data_ptr()), ids.nbytes()});
+    }
+    text.content_hash = hasher.finish();
+    return text;
+  }
+
+ private:
+  const StageContext& context_;
+  std::vector<at::Tensor> streams_;
+};
+
+std::vector<ConversionJob> make_jobs(const PlannedModel& model, const ConversionPass& pass) {
+  std::vector<ConversionJob> jobs;
+  for (const size_t index : pass) {
+    const PlannedConversion& planned = model.conversions[index];
+    nlohmann::json metadata = planned.cell.description;
+    metadata["source"] = model.weights_hash;
+    metadata["key"] = planned.cell.key();
+    jobs.push_back({planned.converter.get(), planned.shape, planned.seed, std::move(metadata)});
+  }
+  return jobs;
+}
+
+bool any_needs_text(const PlannedModel& model, const ConversionPass& pass) {
+  return std::any_of(pass.begin(), pass.end(),
+                     [&](size_t index) { return model.conversions[index].converter->calibration().needs_text; });
+}
+
+std::vector<Metric> cost_metrics(const nlohmann::json& metadata) {
+  std::vector<Metric> metrics;
+  const auto seconds = metadata.find("seconds");
+  if (seconds != metadata.end()) {
+    double total = 0;
+    for (const auto& [phase, value] : seconds->items()) {
+      metrics.push_back({"conversion/seconds/" + phase, "s", value.get<double>(), Direction::kLowerIsBetter});
+      total += value.get<double>();
+    }
+    metrics.push_back({"conversion/seconds", "s", total, Direction::kLowerIsBetter});
+  }
+  const auto memory = metadata.find("peak_memory_bytes");
+  if (memory != metadata.end()) {
+    metrics.push_back({"conversion/peak_memory", "bytes", memory->get<double>(), Direction::kLowerIsBetter});
+  }
+  return metrics;
+}
+
+void store_conversion(const StageContext& context, const SweepCell& cell, const Conversion& conversion,
+                      double started) {
+  const std::string key = cell.key();
+  save_conversion(conversion, context.artifacts.path(key));
+  RunRecord run = make_run(cell, started);
+  run.artifacts = {context.artifacts.describe(key)};
+  run.metrics = cost_metrics(conversion.metadata);
+  run.model = ModelRecord{.role = "converted",
+                          .weights_hash = key,
+                          .parent_weights_hash = context.model.weights_hash,
+                          .path = run.artifacts.front().path,
+                          .architecture = context.model.checkpoint->config().architecture};
+  context.store.add(run);
+}
+
+void convert(const StageContext& context, const ConversionPass& pass, CalibrationWindows& windows) {
+  const double started = seconds_since_epoch();
+  const PlannedModel& model = context.model;
+  context.progress.start(kKind, pass_label(model, pass), static_cast<double>(pass.size()));
+  CalibrationText text;
+  const bool needs_text = any_needs_text(model, pass);
+  if (needs_text) text = windows.draw(model.conversions[pass.front()].seed);
+  const std::vector<Conversion> conversions = convert_all(
+      *model.checkpoint, model.precision, needs_text ? &text : nullptr, make_jobs(model, pass),
+      [&](const EvidenceProgress& progress) {
+        throw_if_interrupted();
+        context.progress.update(static_cast<double>(progress.layers_done) / static_cast<double>(progress.num_layers));
+      });
+  for (size_t job = 0; job < pass.size(); ++job) {
+    store_conversion(context, model.conversions[pass[job]].cell, conversions[job], started);
+  }
+  context.progress.finish();
+}
+
+// Whether all went well. A pass of several is not blamed on any of them: they are then converted one by one.
+bool try_together(const StageContext& context, const ConversionPass& pass, CalibrationWindows& windows) {
+  try {
+    convert(context, pass, windows);
+    return true;
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const TryAgainError&) {
+    throw;
+  } catch (const std::exception&) {
+    context.progress.abandon();
+    return false;
+  }
+}
+
+}  // namespace
+
+std::vector<ConversionPass> conversion_passes(const PlannedModel& model, const std::vector<size_t>& todo) {
+  std::map<uint64_t, ConversionPass> by_seed;
+  for (const size_t index : todo) by_seed[model.conversions[index].seed].push_back(index);
+  std::vector<ConversionPass> passes;
+  for (auto& [seed, pass] : by_seed) passes.push_back(std::move(pass));
+  return passes;
+}
+
+void expect_conversions(const std::vector<ConversionPass>& passes, SweepProgress& progress) {
+  for (const ConversionPass& pass : passes) progress.expect(kKind, static_cast<double>(pass.size()));
+}
+
+int64_t run_conversions(const StageContext& context, const std::vector<ConversionPass>& passes) {
+  CalibrationWindows windows(context);
+  int64_t failed = 0;
+  for (const ConversionPass& pass : passes) {
+    throw_if_interrupted();
+    if (pass.size() > 1 && try_together(context, pass, windows)) continue;
+    for (const size_t index : pass) {
+      throw_if_interrupted();
+      if (pass.size() > 1) context.progress.expect(kKind);
+      const SweepCell& cell = context.model.conversions[index].cell;
+      failed += record_failure(context, cell, [&] { convert(context, {index}, windows); }) ? 0 : 1;
+    }
+  }
+  return failed;
+}
+
+}  // namespace moebench

@@ -1,0 +1,16 @@
+// Where each cell of a plan stands against a database.
+#pragma once
+
+#include <vector>
+
+#include "harness/pipeline/artifact_folder.h"
+#include "harness/pipeline/plan_listing.h"
+#include "harness/pipeline/sweep_plan.h"
+
+namespace moebench {
+
+// In the order of execution: of each model the conversions, then the measurements. plan must outlive the result.
+std::vector<SweepCellStatus> cell_statuses(const SweepPlan& plan, const RecordedCells& recorded,
+                                           const ArtifactFolder& artifacts);
+
+}  // namespace moebench

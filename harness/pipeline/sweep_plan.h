@@ -1,0 +1,67 @@
+// A sweep file resolved against its models, texts, methods and tasks: every cell with its content key, nothing
+// computed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/checkpoint/checkpoint.h"
+#include "harness/converter.h"
+#include "harness/model/llama.h"
+#include "harness/pipeline/cell.h"
+#include "harness/pipeline/sweep_spec.h"
+#include "harness/task.h"
+#include "harness/text/corpus.h"
+#include "harness/text/tokenizer.h"
+
+namespace moebench {
+
+struct PlannedConversion {
+  SweepCell cell;
+  std::shared_ptr<const Converter> converter;
+  MoeShape shape;  // undefined if the cell has an error
+  uint64_t seed = 0;
+};
+
+struct PlannedMeasurement {
+  SweepCell cell;
+  std::optional<size_t> conversion;  // of the model's; none: the dense parent
+  bool oracle = false;               // the same experts behind the oracle router
+  size_t task = 0;                   // of SweepPlan::tasks
+};
+
+struct PlannedModel {
+  std::unique_ptr<Checkpoint> checkpoint;
+  std::unique_ptr<Tokenizer> tokenizer;
+  Precision precision;
+  std::string weights_hash, tokenizer_hash;
+  std::vector<PlannedConversion> conversions;  // those of one seed together
+  std::vector<PlannedMeasurement> measurements;
+};
+
+struct PlannedTask {
+  TaskSpec spec;
+  std::unique_ptr<Task> task;
+  nlohmann::json options;          // resolved
+  nlohmann::json changed_options;  // those that differ from their defaults
+  std::string data_hash;
+  bool overlaps_calibration = false;  // measured on text that the sweep calibrates on
+  std::string error;                  // why its data cannot be used; its cells fail
+};
+
+struct SweepPlan {
+  SweepSpec spec;
+  std::vector<Corpus> calibration_texts;  // one a domain
+  std::vector<PlannedTask> tasks;
+  std::vector<PlannedModel> models;
+};
+
+// Hashes weights and texts; loads no model. A layout or task data that cannot be used is its cells' error. Throws
+// std::invalid_argument naming file and line for unknown methods, tasks and options, std::runtime_error for a model or
+// calibration text that cannot be read.
+SweepPlan plan_sweep(const SweepSpec& spec);
+
+}  // namespace moebench

@@ -1,0 +1,143 @@
+#include "harness/pipeline/sweep_run.h"
+
+#include <set>
+
+#include "harness/error.h"
+#include "harness/interrupt.h"
+#include "harness/pipeline/run_record.h"
+#include "harness/pipeline/stages.h"
+
+namespace moebench {
+namespace {
+
+// What of one model is to be done.
+struct Todo {
+  std::vector<ConversionPass> passes;
+  std::vector<size_t> measurements;
+};
+
+class SweepRun {
+ public:
+  SweepRun(const SweepPlan& plan, ResultStore& store, const ArtifactFolder& artifacts, SweepProgress& progress)
+      : plan_(plan), store_(store), artifacts_(artifacts), progress_(progress), recorded_(store.runs()) {}
+
+  SweepOutcome run() {
+    std::vector<Todo> todos;
+    for (const PlannedModel& model : plan_.models) todos.push_back(find_todo(model));
+    for (size_t model = 0; model < todos.size(); ++model) run_model(plan_.models[model], todos[model]);
+    return outcome_;
+  }
+
+ private:
+  StageContext context(const PlannedModel& model) { return {plan_, model, store_, artifacts_, progress_}; }
+
+  Todo find_todo(const PlannedModel& model) {
+    Todo todo;
+    std::vector<size_t> conversions;
+    for (size_t index = 0; index < model.conversions.size(); ++index) {
+      if (needs_conversion(model, model.conversions[index].cell)) conversions.push_back(index);
+    }
+    todo.passes = conversion_passes(model, conversions);
+    for (size_t index = 0; index < model.measurements.size(); ++index) {
+      const PlannedMeasurement& measurement = model.measurements[index];
+      forget_missing_data(measurement.cell);
+      const bool blocked = measurement.conversion && !model.conversions[*measurement.conversion].cell.error.empty();
+      if (!blocked && is_missing(model, measurement.cell)) todo.measurements.push_back(index);
+    }
+    expect_conversions(todo.passes, progress_);
+    expect_measurements(context(model), todo.measurements);
+    return todo;
+  }
+
+  // The failure of the same cell from when its task's data was missing: the hash of nothing was in its key.
+  void forget_missing_data(const SweepCell& cell) {
+    SweepCell without_data = cell;
+    without_data.identity["task_data"] = "";
+    const std::string key = without_data.key();
+    if (key != cell.key() && recorded_.state(key) == CellState::kFailed) store_.forget(key);
+  }
+
+  // Also when its file is lost or altered: then its run is forgotten.
+  bool needs_conversion(const PlannedModel& model, const SweepCell& cell) {
+    const RunRecord* run = recorded_.completed(cell.key());
+    if (run != nullptr && !artifacts_.holds(*run)) {
+      progress_.note("converting again, for its file is gone or altered: " + cell.label);
+      store_.forget(cell.key());
+      return true;
+    }
+    return is_missing(model, cell);
+  }
+
+  // A cell that cannot be done is recorded at once.
+  bool is_missing(const PlannedModel& model, const SweepCell& cell) {
+    if (recorded_.completed(cell.key()) != nullptr) {
+      ++outcome_.reused;
+      return false;
+    }
+    if (cell.error.empty()) return true;
+    add_failed_run(context(model), cell, seconds_since_epoch(), cell.error);
+    ++outcome_.failed;
+    return false;
+  }
+
+  void run_model(const PlannedModel& model, Todo& todo) {
+    int64_t num_conversions = 0;
+    for (const ConversionPass& pass : todo.passes) num_conversions += static_cast<int64_t>(pass.size());
+    const int64_t failed = run_conversions(context(model), todo.passes);
+    count(num_conversions, failed);
+    if (failed > 0) drop_blocked(model, todo.measurements);
+    count(static_cast<int64_t>(todo.measurements.size()), run_measurements(context(model), todo.measurements));
+  }
+
+  void count(int64_t attempted, int64_t failed) {
+    outcome_.computed += attempted - failed;
+    outcome_.failed += failed;
+  }
+
+  // Measurements whose conversion failed just now.
+  void drop_blocked(const PlannedModel& model, std::vector<size_t>& measurements) {
+    std::erase_if(measurements, [&](size_t index) {
+      const auto conversion = model.measurements[index].conversion;
+      return conversion && !store_.find_completed(model.conversions[*conversion].cell.key());
+    });
+  }
+
+  const SweepPlan& plan_;
+  ResultStore& store_;
+  const ArtifactFolder& artifacts_;
+  SweepProgress& progress_;
+  const RecordedCells recorded_;
+  SweepOutcome outcome_;
+};
+
+}  // namespace
+
+void add_failed_run(const StageContext& context, const SweepCell& cell, double started, const std::string& error) {
+  context.progress.note("failed: " + cell.label + ": " + error.substr(0, error.find('\n')));
+  context.store.add(make_run(cell, started, error));
+}
+
+bool record_failure(const StageContext& context, const SweepCell& cell, const std::function<void()>& step) {
+  const double started = seconds_since_epoch();
+  std::string error;
+  try {
+    step();
+    return true;
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const TryAgainError&) {
+    throw;
+  } catch (const std::exception& exception) {
+    error = exception.what();
+  }
+  context.progress.abandon();
+  add_failed_run(context, cell, started, error.empty() ? "failed without a reason" : error);
+  return false;
+}
+
+SweepOutcome run_sweep(const SweepPlan& plan, ResultStore& store, const ArtifactFolder& artifacts,
+                       SweepProgress& progress) {
+  return SweepRun(plan, store, artifacts, progress).run();
+}
+
+}  // namespace moebench

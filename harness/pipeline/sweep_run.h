@@ -1,0 +1,26 @@
+// Runs what a plan is missing: conversions, then measurements. Each result is committed as soon as it is there, so a
+// sweep killed at any moment goes on where it was.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "harness/pipeline/artifact_folder.h"
+#include "harness/pipeline/progress.h"
+#include "harness/pipeline/sweep_plan.h"
+#include "results/result_store.h"
+
+namespace moebench {
+
+struct SweepOutcome {
+  int64_t computed = 0;  // cells done now
+  int64_t reused = 0;    // cells done before
+  int64_t failed = 0;    // cells recorded as failed, with the reason; what hangs on a failed conversion is left out
+};
+
+// A cell that fails is recorded and the sweep goes on. Throws Interrupted at a safe point after a signal, TryAgainError
+// if the database or the artifacts cannot be written.
+SweepOutcome run_sweep(const SweepPlan& plan, ResultStore& store, const ArtifactFolder& artifacts,
+                       SweepProgress& progress);
+
+}  // namespace moebench
