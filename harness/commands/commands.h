@@ -25,6 +25,9 @@ struct Command {
 };
 
 std::function<int()> define_methods(CLI::App& command);
+std::function<int()> define_plan(CLI::App& command);
+std::function<int()> define_report(CLI::App& command);
+std::function<int()> define_run(CLI::App& command);
 std::function<int()> define_tasks(CLI::App& command);
 
 // In the order of --help.

@@ -1,0 +1,44 @@
+#include "harness/commands/sweep_arguments.h"
+
+#include <cstdlib>
+#include <stdexcept>
+
+#include "harness/pipeline/plan_status.h"
+
+namespace moebench {
+
+void add_sweep_arguments(CLI::App& command, SweepArguments& arguments) {
+  command.add_option("sweep", arguments.sweep_file, "the sweep file, as in sweeps/quickstart.toml")->required();
+  command
+      .add_option("--set", arguments.settings,
+                  "change a value of the sweep file: calibration.windows=4, methods.cmoe.options.score=paper")
+      ->allow_extra_args(false);
+  command.add_option("--data", arguments.data_folder, "folder with texts and task data, searched before the cache");
+  command.add_option("--db", arguments.database, "results database (default: <name of the sweep>.sqlite)");
+}
+
+SweepSpec read_sweep(const SweepArguments& arguments) {
+  if (!arguments.data_folder.empty()) {
+    if (!std::filesystem::is_directory(arguments.data_folder)) {
+      throw std::invalid_argument("--data " + arguments.data_folder + " is not a folder");
+    }
+    setenv("MOEBENCH_DATA", arguments.data_folder.c_str(), 1);
+  }
+  return read_sweep_spec(arguments.sweep_file, arguments.settings);
+}
+
+std::filesystem::path database_path(const SweepArguments& arguments, const SweepSpec& spec) {
+  return arguments.database.empty() ? spec.name + ".sqlite" : arguments.database;
+}
+
+RecordedCells read_recorded(const std::filesystem::path& database) {
+  if (!std::filesystem::exists(database)) return RecordedCells({});
+  return RecordedCells(ResultStore(database, ResultStore::Mode::kReadOnly).runs());
+}
+
+std::string describe_plan(const SweepPlan& plan, const std::filesystem::path& database, bool why) {
+  const RecordedCells recorded = read_recorded(database);
+  return list_cells(cell_statuses(plan, recorded, ArtifactFolder(database)), recorded, why);
+}
+
+}  // namespace moebench
