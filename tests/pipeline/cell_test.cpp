@@ -9,8 +9,8 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-Cell sample_cell() {
-  Cell cell;
+SweepCell sample_cell() {
+  SweepCell cell;
   cell.label = "cmoe S3A3E8 seed 0";
   cell.stage = "convert";
   cell.identity = {{"stage", "convert"},
@@ -21,7 +21,7 @@ Cell sample_cell() {
   return cell;
 }
 
-RunRecord run_of(const Cell& cell, const std::string& status = "completed") {
+RunRecord run_of(const SweepCell& cell, const std::string& status = "completed") {
   RunRecord run;
   run.uuid = cell.key().substr(0, 8) + status;
   run.cell_key = cell.key();
@@ -32,7 +32,7 @@ RunRecord run_of(const Cell& cell, const std::string& status = "completed") {
 }
 
 TEST(CellTest, KeyIsTheHashOfTheIdentityAlone) {
-  Cell cell = sample_cell();
+  SweepCell cell = sample_cell();
   const std::string key = cell.key();
   cell.label = "another label";
   cell.description["model"] = "another name of the same weights";
@@ -42,7 +42,7 @@ TEST(CellTest, KeyIsTheHashOfTheIdentityAlone) {
 }
 
 TEST(CellTest, KeyDoesNotDependOnTheOrderOfFields) {
-  Cell cell = sample_cell();
+  SweepCell cell = sample_cell();
   cell.identity = nlohmann::json::parse(
       R"({"options": {"markers": 10, "propagate": "converted"}, "seed": 0, "stage": "convert", "shape": "S3A3E8"})");
   EXPECT_EQ(cell.key(), sample_cell().key());
@@ -55,14 +55,14 @@ TEST(CellTest, ConfigHoldsDescriptionAndIdentity) {
 }
 
 TEST(RecordedCellsTest, ACompletedRunOutweighsFailedOnes) {
-  const Cell cell = sample_cell();
+  const SweepCell cell = sample_cell();
   const RecordedCells recorded({run_of(cell, "failed"), run_of(cell), run_of(cell, "failed")});
   EXPECT_EQ(recorded.state(cell.key()), CellState::kDone);
   EXPECT_EQ(recorded.completed(cell.key())->status, "completed");
 }
 
 TEST(RecordedCellsTest, KnowsFailedAndMissing) {
-  const Cell cell = sample_cell();
+  const SweepCell cell = sample_cell();
   EXPECT_EQ(RecordedCells({run_of(cell, "failed")}).state(cell.key()), CellState::kFailed);
   EXPECT_EQ(RecordedCells({run_of(cell, "failed")}).completed(cell.key()), nullptr);
   EXPECT_EQ(RecordedCells({}).state(cell.key()), CellState::kMissing);
@@ -90,7 +90,7 @@ TEST(IdentityDifferencesTest, HashesAreCutShort) {
 }
 
 TEST(NearestRunTest, IsTheCompletedRunOfTheStageWithTheFewestDifferences) {
-  Cell near = sample_cell(), far = sample_cell(), failed = sample_cell(), other_stage = sample_cell();
+  SweepCell near = sample_cell(), far = sample_cell(), failed = sample_cell(), other_stage = sample_cell();
   near.identity["seed"] = 1;
   far.identity["seed"] = 1;
   far.identity["shape"] = "S1A3E8";

@@ -9,15 +9,15 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-Cell convert_cell(int64_t seed) {
-  Cell cell;
+SweepCell convert_cell(int64_t seed) {
+  SweepCell cell;
   cell.label = "cmoe S3A3E8 seed " + std::to_string(seed);
   cell.stage = "convert";
   cell.identity = {{"stage", "convert"}, {"seed", seed}};
   return cell;
 }
 
-RunRecord completed_run(const Cell& cell) {
+RunRecord completed_run(const SweepCell& cell) {
   RunRecord run;
   run.uuid = "0123456789";
   run.cell_key = cell.key();
@@ -29,10 +29,11 @@ RunRecord completed_run(const Cell& cell) {
 
 class PlanListingTest : public testing::Test {
  protected:
-  const Cell done_ = convert_cell(0), missing_ = convert_cell(1), failed_ = convert_cell(2);
-  const std::vector<CellStatus> statuses_ = {{&done_, CellState::kDone, ""},
-                                             {&missing_, CellState::kMissing, ""},
-                                             {&failed_, CellState::kFailed, "8 experts do not share out 100 neurons"}};
+  const SweepCell done_ = convert_cell(0), missing_ = convert_cell(1), failed_ = convert_cell(2);
+  const std::vector<SweepCellStatus> statuses_ = {
+      {&done_, CellState::kDone, ""},
+      {&missing_, CellState::kMissing, ""},
+      {&failed_, CellState::kFailed, "8 experts do not share out 100 neurons"}};
   const RecordedCells recorded_{{completed_run(done_)}};
 };
 
