@@ -38,8 +38,10 @@ const Format* find_format(uint32_t type) {
 
 const Format& format_of(GgmlType type) { return *find_format(static_cast<uint32_t>(type)); }
 
-// Elements that one thread decodes at a time: enough to be worth a thread, and a narrowing buffer that stays in cache.
-constexpr int64_t kChunkElements = 16384;
+constexpr int64_t kChunkElements = 16384;  // decoded at a time: a narrowing buffer that stays in cache
+// A thread's share is about a millisecond of work at least. On a busy machine waiting for a second thread costs more
+// than that, and a small model has hundreds of tensors.
+constexpr int64_t kChunksWorthAThread = 64;
 
 // Runs work(first block, number of blocks) over all blocks, in parallel.
 template <class Work>
@@ -47,7 +49,7 @@ void for_each_chunk(const BlockLayout& layout, int64_t num_elements, Work work) 
   const int64_t chunk_blocks = kChunkElements / layout.elements;
   const int64_t num_blocks = num_elements / layout.elements;
   const int64_t num_chunks = (num_blocks + chunk_blocks - 1) / chunk_blocks;
-  at::parallel_for(0, num_chunks, 4, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, num_chunks, kChunksWorthAThread, [&](int64_t begin, int64_t end) {
     for (int64_t chunk = begin; chunk < end; ++chunk) {
       const int64_t first = chunk * chunk_blocks;
       work(first, std::min(chunk_blocks, num_blocks - first));

@@ -136,15 +136,16 @@ TEST(PlainFloatTest, EveryHalfAndBfloat16IsExact) {
   }
 }
 
-// Many chunks, shared among threads.
-TEST(DequantiseParallelTest, LargeTensorEqualsItsPieces) {
-  const int64_t piece = 32 * 1000, pieces = 7;
+// Large enough to be shared among threads, and no whole number of chunks. Every block has scale 1 and one value.
+TEST(DequantiseParallelTest, EveryBlockOfALargeTensorIsDecodedInItsPlace) {
+  constexpr int64_t kBlocks = 99'991;
   std::string bytes;
-  for (int64_t i = 0; i < pieces * 1000; ++i)
-    bytes += std::string("\x00\x3C", 2) + std::string(32, static_cast<char>(i));
-  const at::Tensor whole = dequantise(GgmlType::kQ8_0, bytes, {pieces, piece}, at::kFloat);
-  const at::Tensor expected = at::arange(pieces * 1000).to(at::kChar).to(at::kFloat).repeat_interleave(32);
-  EXPECT_TRUE(at::equal(whole.flatten(), expected));
+  for (int64_t block = 0; block < kBlocks; ++block) {
+    bytes.append("\x00\x3C", 2).append(32, static_cast<char>(block % 127));
+  }
+  const at::Tensor values = dequantise(GgmlType::kQ8_0, bytes, {kBlocks, 32}, at::kFloat);
+  const at::Tensor expected = at::arange(kBlocks).remainder(127).to(at::kFloat).unsqueeze(1).expand({kBlocks, 32});
+  EXPECT_TRUE(at::equal(values, expected));
 }
 
 TEST(DequantiseSizeTest, RefusesBytesThatAreNotTheShape) {
