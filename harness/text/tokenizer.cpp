@@ -127,8 +127,8 @@ std::unique_ptr<Tokenizer> Tokenizer::load(const std::filesystem::path& model_pa
   const bool is_folder = std::filesystem::is_directory(model_path);
   const std::filesystem::path file = is_folder ? model_path / "tokenizer.json" : model_path;
   try {
-    const TokenizerSpec spec =
-        file.extension() == ".gguf" ? read_gguf_tokenizer(GgufFile(file)) : read_tokenizer_json(file);
+    TokenizerSpec spec = file.extension() == ".gguf" ? read_gguf_tokenizer(GgufFile(file)) : read_tokenizer_json(file);
+    if (is_folder) read_bos_and_eos(model_path, spec);
     return std::unique_ptr<Tokenizer>(new Tokenizer(std::make_unique<State>(spec)));
   } catch (const std::exception& error) {
     const std::string message = error.what();  // GgufFile's name the file already

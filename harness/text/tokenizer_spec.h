@@ -45,4 +45,8 @@ inline constexpr int64_t kMaxVocabularySize = int64_t{1} << 22;
 TokenizerSpec read_tokenizer_json(const std::filesystem::path& path);
 TokenizerSpec read_gguf_tokenizer(const GgufFile& file);
 
+// BOS and EOS as the folder's tokenizer_config.json names them (a null there is none), or else config.json. What the
+// vocabulary lacks is none. Throws std::runtime_error if such a file cannot be read.
+void read_bos_and_eos(const std::filesystem::path& folder, TokenizerSpec& spec);
+
 }  // namespace moebench
