@@ -1,0 +1,27 @@
+// A context and its continuation as the ids that are scored, to the last token as lm-evaluation-harness makes them
+// (specs: evaluation 1.3): encoded together, split by the length of the context encoded alone.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "harness/text/tokenizer.h"
+
+namespace moebench {
+
+struct EncodedPair {
+  std::vector<int64_t> ids;    // context, then continuation
+  int64_t num_context = 0;     // ids before the continuation; at least 1
+  bool was_swallowed = false;  // the join merged the whole continuation into the context: its last token stands in
+};
+
+// White space at the end of the context belongs to the continuation. A context without tokens is the prefix token: BOS,
+// or EOS where there is none. Throws std::invalid_argument if the continuation has no tokens, or needs a prefix token
+// that the tokenizer lacks; std::runtime_error if either is not UTF-8.
+EncodedPair encode_pair(const Tokenizer& tokenizer, std::string_view context, std::string_view continuation);
+
+// BOS, else EOS. Throws std::invalid_argument if the tokenizer has neither.
+int64_t prefix_token(const Tokenizer& tokenizer);
+
+}  // namespace moebench
