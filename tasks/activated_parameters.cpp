@@ -1,0 +1,96 @@
+// Parameters that one token uses, by four named definitions that users confuse (specs: formats 1.4, methods 0.1).
+//
+//   activated_parameters/ffn            feed-forward networks: shared expert, the visited experts, routers, biases
+//   activated_parameters/non_embedding  the same with attention and norms
+//   activated_parameters/all            the same with token embedding and output head (once, if tied)
+//   activated_parameters/measured       as /all, but averaged over the experts that the tokens of a text really visited
+//
+// A dense model uses what it stores. An oracle router counts the experts that it chooses, not those that it looks at.
+#include "harness/model/parameter_count.h"
+#include "harness/task.h"
+#include "tasks/routing_counts.h"
+
+namespace moebench {
+namespace {
+
+struct ActivatedParametersOptions {
+  std::string text = "wiki-passages-test";
+  int64_t window = 2048;
+  int64_t max_windows = 8;
+  void for_each(auto&& visit) {
+    visit("text", text, "what /measured is averaged over: a file, or the name of a known text");
+    visit("window", window, "tokens of a window");
+    visit("max_windows", max_windows, "only the first so many windows; 0 = all");
+  }
+};
+
+FeedForwardCounts count_feed_forward(const LlamaLayer& layer, const LlamaConfig& config) {
+  const MoeLayer* mixture = moe_layer(layer);
+  if (mixture == nullptr) return dense_feed_forward_counts(config);
+  FeedForwardCounts counts{.always_active = mixture->always_active_parameters(),
+                           .always_active_neurons = mixture->shared_intermediate_size()};
+  for (int64_t expert = 0; expert < mixture->num_experts(); ++expert) {
+    counts.expert_parameters.push_back(mixture->expert_parameters(expert));
+    counts.expert_neurons.push_back(mixture->expert_intermediate_size(expert));
+  }
+  return counts;
+}
+
+// Sums over layers.
+struct Totals {
+  double stored = 0, active = 0, measured = 0, active_neurons = 0;
+};
+
+Metric count_metric(const std::string& name, double value) { return {name, "parameters", value}; }
+
+class ActivatedParameters : public Task {
+ public:
+  explicit ActivatedParameters(ActivatedParametersOptions options) : options_(std::move(options)) {}
+
+  std::string data_hash() const override { return read_named_corpus(options_.text).content_hash; }
+
+  Measurement measure(TaskContext& context) const override {
+    const at::Tensor stream = token_stream(read_named_corpus(options_.text), context.tokenizer);
+    const RoutingCounts routing =
+        count_visits(context.model, stream, options_.window, options_.max_windows, context.progress);
+    const LlamaConfig& config = context.model.config();
+    const Totals ffn = sum_layers(context, routing);
+    const auto non_embedding = static_cast<double>(attention_and_norm_parameters(config));
+    const double others = non_embedding + static_cast<double>(embedding_parameters(config));
+    Metric measured = count_metric("activated_parameters/measured", others + ffn.measured);
+    measured.n = std::max<int64_t>(routing.tokens, 1);
+    const double share = ffn.active_neurons / static_cast<double>(config.num_layers * config.intermediate_size);
+    return {.metrics = {count_metric("activated_parameters/ffn", ffn.active),
+                        count_metric("activated_parameters/non_embedding", non_embedding + ffn.active),
+                        count_metric("activated_parameters/all", others + ffn.active),
+                        measured,
+                        count_metric("total_parameters", others + ffn.stored),
+                        {"active_ffn_share", "", share}}};
+  }
+
+ private:
+  static Totals sum_layers(const TaskContext& context, const RoutingCounts& routing) {
+    Totals totals;
+    for (size_t layer = 0; layer < context.model.layers().size(); ++layer) {
+      const FeedForwardCounts counts = count_feed_forward(context.model.layers()[layer], context.model.config());
+      const auto num_experts = static_cast<int64_t>(counts.expert_parameters.size());
+      const ExpertVisits even =
+          num_experts == 0 ? ExpertVisits{} : even_visits(num_experts, context.conversion->layers[layer].top_k);
+      const ExpertVisits real = num_experts == 0 ? even : ExpertVisits{routing.visits[layer], routing.tokens};
+      totals.stored += static_cast<double>(counts.stored());
+      totals.active += active_parameters(counts, even);
+      totals.measured += active_parameters(counts, real);
+      totals.active_neurons += active_neurons(counts, even);
+    }
+    return totals;
+  }
+
+  ActivatedParametersOptions options_;
+};
+
+const Registration<Task, ActivatedParameters, ActivatedParametersOptions> registration(
+    "activated_parameters",
+    "parameters a token uses: /ffn (with routers and biases), /non_embedding, /all, /measured (average over a text)");
+
+}  // namespace
+}  // namespace moebench

@@ -1,0 +1,30 @@
+// Which experts a text really visits: what expert_load and the measured activated parameters are made of.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "harness/model/llama.h"
+#include "harness/model/moe_layer.h"
+
+namespace moebench {
+
+// The mixture in layer's feed-forward slot, or null if it is dense. Owned by the layer.
+const MoeLayer* moe_layer(const LlamaLayer& layer);
+
+struct RoutingCounts {
+  int64_t tokens = 0;
+  std::vector<std::vector<int64_t>> visits;  // [num_layers][E]; an empty row for a layer without routed experts
+};
+
+// Runs the first windows of the stream (side by side, as the GPTQ protocol cuts it) through the model and counts.
+// A model without routed experts is not run. Leaves no observer behind, whatever is thrown.
+// stream: [num_tokens] int64. max_windows: 0 = all. Throws std::invalid_argument if the stream is shorter than a
+// window.
+RoutingCounts count_visits(const LlamaModel& model, const at::Tensor& stream, int64_t window, int64_t max_windows,
+                           const std::function<void(double done, double total)>& progress);
+
+}  // namespace moebench
