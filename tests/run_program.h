@@ -18,16 +18,18 @@ struct ProgramResult {
   std::string errors;  // stderr
 };
 
-// Starts MOEBENCH_PROGRAM with output going to files in folder, which must exist and is its current folder. Returns the
-// process id.
-inline pid_t start_program(const std::filesystem::path& folder, const std::vector<std::string>& arguments) {
+// Starts MOEBENCH_PROGRAM with input as its stdin and output going to files in folder, which must exist and is its
+// current folder. Returns the process id.
+inline pid_t start_program(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
+                           const std::string& input = "") {
+  std::ofstream(folder / "stdin.txt", std::ios::binary) << input;
   const std::string program = MOEBENCH_PROGRAM;
   std::vector<char*> raw = {const_cast<char*>(program.c_str())};
   for (const std::string& argument : arguments) raw.push_back(const_cast<char*>(argument.c_str()));
   raw.push_back(nullptr);
   const pid_t child = fork();
   if (child == 0) {
-    const bool redirected = chdir(folder.c_str()) == 0 && std::freopen("/dev/null", "r", stdin) != nullptr &&
+    const bool redirected = chdir(folder.c_str()) == 0 && std::freopen("stdin.txt", "r", stdin) != nullptr &&
                             std::freopen("stdout.txt", "w", stdout) != nullptr &&
                             std::freopen("stderr.txt", "w", stderr) != nullptr;
     if (redirected) execv(program.c_str(), raw.data());
@@ -46,8 +48,9 @@ inline ProgramResult finish_program(const std::filesystem::path& folder, pid_t c
   return {WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status), read("stdout.txt"), read("stderr.txt")};
 }
 
-inline ProgramResult run_program(const std::filesystem::path& folder, const std::vector<std::string>& arguments) {
-  return finish_program(folder, start_program(folder, arguments));
+inline ProgramResult run_program(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
+                                 const std::string& input = "") {
+  return finish_program(folder, start_program(folder, arguments, input));
 }
 
 }  // namespace moebench

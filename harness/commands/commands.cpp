@@ -7,6 +7,12 @@ const std::vector<Command>& commands() {
       {"run", "a sweep: whatever is missing, then the comparison table", define_run},
       {"plan", "the cells of a sweep and their state, nothing executed", define_plan},
       {"report", "the comparison table of a database", define_report},
+      {"convert", "make one conversion of a model", define_convert},
+      {"eval", "measure a model, dense or converted", define_eval},
+      {"score", "log-probabilities of continuations, from JSON lines", define_score},
+      {"generate", "greedy text, to see that a model speaks", define_generate},
+      {"tokenize", "token ids of texts, from JSON lines", define_tokenize},
+      {"inspect", "what a checkpoint, a conversion or a database holds", define_inspect},
       {"methods", "the conversion methods, with their options", define_methods},
       {"tasks", "the measurements, with their options", define_tasks},
   };

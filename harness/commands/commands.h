@@ -24,6 +24,12 @@ struct Command {
   std::function<int()> (*define)(CLI::App& command);
 };
 
+std::function<int()> define_convert(CLI::App& command);
+std::function<int()> define_eval(CLI::App& command);
+std::function<int()> define_score(CLI::App& command);
+std::function<int()> define_generate(CLI::App& command);
+std::function<int()> define_tokenize(CLI::App& command);
+std::function<int()> define_inspect(CLI::App& command);
 std::function<int()> define_methods(CLI::App& command);
 std::function<int()> define_plan(CLI::App& command);
 std::function<int()> define_report(CLI::App& command);

@@ -1,0 +1,124 @@
+// eval: some tasks on one model, without a database.
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "harness/commands/commands.h"
+#include "harness/commands/model_arguments.h"
+#include "harness/commands/settings.h"
+#include "harness/commands/terminal_progress.h"
+#include "harness/interrupt.h"
+#include "harness/task.h"
+
+namespace moebench {
+namespace {
+
+struct Arguments {
+  ModelArguments model;
+  std::vector<std::string> tasks;
+  std::vector<std::string> settings;
+  std::string data_folder;
+  bool as_json = false;
+};
+
+struct NamedTask {
+  std::string name;
+  nlohmann::json options;  // with every default
+  std::unique_ptr<Task> task;
+};
+
+// Everything that can be refused without the model is refused before it is loaded.
+std::vector<NamedTask> create_tasks(const Arguments& arguments) {
+  const nlohmann::json settings = parse_grouped_settings(arguments.settings, "task", arguments.tasks);
+  std::vector<NamedTask> tasks;
+  for (const std::string& name : arguments.tasks) {
+    const TaskRegistry::Entry& entry = TaskRegistry::instance().find(name);
+    const nlohmann::json& options = settings.at(name);
+    tasks.push_back({name, entry.resolve(options), entry.create(options)});
+    tasks.back().task->data_hash();
+  }
+  return tasks;
+}
+
+std::vector<Measurement> measure(const std::vector<NamedTask>& tasks, LoadedModel& loaded) {
+  SweepProgress progress = terminal_progress();
+  for (const NamedTask& task : tasks) progress.expect(task.name);
+  std::vector<Measurement> measurements;
+  for (const NamedTask& task : tasks) {
+    progress.start(task.name, task.name);
+    TaskContext context{loaded.model, *loaded.tokenizer, loaded.conversion ? &*loaded.conversion : nullptr,
+                        [&](double done, double total) {
+                          throw_if_interrupted();
+                          progress.update(done / total);
+                        }};
+    measurements.push_back(task.task->measure(context));
+    progress.finish();
+  }
+  return measurements;
+}
+
+void print_table(const std::vector<Measurement>& measurements) {
+  fmt::print("{:<44} {:>16} {:>12} {:>9}  {}\n", "metric", "value", "± (se)", "n", "unit");
+  for (const Measurement& measurement : measurements) {
+    for (const Metric& metric : measurement.metrics) {
+      const std::string error = metric.standard_error ? fmt::format("{:.4g}", *metric.standard_error) : "";
+      fmt::print("{:<44} {:>16.10g} {:>11} {:>9}  {}\n", metric.name, metric.value, error, metric.n, metric.unit);
+    }
+  }
+}
+
+nlohmann::ordered_json metric_json(const Metric& metric) {
+  nlohmann::ordered_json json = {
+      {"name", metric.name}, {"value", metric.value}, {"unit", metric.unit}, {"n", metric.n}};
+  if (metric.standard_error) json["standard_error"] = *metric.standard_error;
+  return json;
+}
+
+void print_json(const Arguments& arguments, const std::vector<NamedTask>& tasks,
+                const std::vector<Measurement>& measurements) {
+  nlohmann::ordered_json measured = nlohmann::ordered_json::array();
+  for (size_t task = 0; task < tasks.size(); ++task) {
+    nlohmann::ordered_json metrics = nlohmann::ordered_json::array();
+    for (const Metric& metric : measurements[task].metrics) metrics.push_back(metric_json(metric));
+    measured.push_back({{"task", tasks[task].name}, {"options", tasks[task].options}, {"metrics", metrics}});
+  }
+  const nlohmann::ordered_json result = {{"model", arguments.model.model},
+                                         {"conversion", arguments.model.conversion},
+                                         {"oracle", arguments.model.use_oracle_router},
+                                         {"dtype", arguments.model.dtype},
+                                         {"tasks", measured}};
+  fmt::print("{}\n", result.dump(2));
+}
+
+int evaluate(const Arguments& arguments) {
+  handle_interrupts();
+  use_data_folder(arguments.data_folder);
+  const std::vector<NamedTask> tasks = create_tasks(arguments);
+  LoadedModel loaded = load_model(arguments.model);
+  const std::vector<Measurement> measurements = measure(tasks, loaded);
+  arguments.as_json ? print_json(arguments, tasks, measurements) : print_table(measurements);
+  return 0;
+}
+
+}  // namespace
+
+std::function<int()> define_eval(CLI::App& command) {
+  auto arguments = std::make_shared<Arguments>();
+  add_model_option(command, arguments->model);
+  add_conversion_options(command, arguments->model);
+  add_precision_options(command, arguments->model);
+  command.add_option("--tasks", arguments->tasks, "what to measure, separated by commas; see moebench tasks")
+      ->required()
+      ->delimiter(',')
+      ->type_name("NAME[,NAME...]");
+  command.add_option("--set", arguments->settings, "an option of a task, as in perplexity.window=512; repeatable")
+      ->type_name("TASK.OPTION=VALUE")
+      ->allow_extra_args(false);
+  add_data_option(command, arguments->data_folder);
+  command.add_flag("--json", arguments->as_json, "for machines");
+  command.footer(
+      "  moebench eval --model smollm2-135m --tasks perplexity,activated_parameters --set perplexity.window=512");
+  return [arguments] { return evaluate(*arguments); };
+}
+
+}  // namespace moebench

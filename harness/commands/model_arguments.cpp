@@ -1,0 +1,75 @@
+#include "harness/commands/model_arguments.h"
+
+#include <cstdlib>
+#include <stdexcept>
+
+#include <ATen/Context.h>
+
+#include "harness/model/moe_layer.h"
+
+namespace moebench {
+
+void add_model_option(CLI::App& command, ModelArguments& arguments) {
+  command
+      .add_option("--model", arguments.model,
+                  "a Hugging Face folder (safetensors), a .gguf file, or a name that scripts/fetch knows")
+      ->required()
+      ->type_name("MODEL");
+}
+
+void add_precision_options(CLI::App& command, ModelArguments& arguments) {
+  command.add_option("--dtype", arguments.dtype, "what to compute in")
+      ->check(CLI::IsMember({"float32", "bfloat16"}))
+      ->capture_default_str();
+  command.add_option("--device", arguments.device, "where to compute")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
+}
+
+void add_conversion_options(CLI::App& command, ModelArguments& arguments) {
+  command.add_option("--conversion", arguments.conversion, "apply this file that convert wrote (default: dense)")
+      ->type_name("FILE");
+  command.add_flag("--oracle", arguments.use_oracle_router,
+                   "route the conversion's experts by their true output: what a perfect router would give");
+}
+
+void add_data_option(CLI::App& command, std::string& folder) {
+  command.add_option("--data", folder, "folder with texts and task data, searched before the cache")
+      ->type_name("FOLDER");
+}
+
+void use_data_folder(const std::string& folder) {
+  if (folder.empty()) return;
+  if (!std::filesystem::is_directory(folder)) throw std::invalid_argument("--data " + folder + " is not a folder");
+  setenv("MOEBENCH_DATA", folder.c_str(), 1);
+}
+
+Precision precision_of(const ModelArguments& arguments) {
+  if (arguments.device == "cuda" && !at::hasCUDA()) {
+    throw std::invalid_argument("--device cuda: this libtorch has no GPU to compute on; use --device cpu");
+  }
+  return {.dtype = arguments.dtype == "bfloat16" ? at::kBFloat16 : at::kFloat,
+          .device = at::Device(arguments.device == "cuda" ? at::kCUDA : at::kCPU)};
+}
+
+LoadedModel load_model(const ModelArguments& arguments) {
+  if (arguments.use_oracle_router && arguments.conversion.empty()) {
+    throw std::invalid_argument("--oracle chooses among a conversion's experts; give the conversion with --conversion");
+  }
+  const Precision precision = precision_of(arguments);
+  const std::filesystem::path path = resolve_model_path(arguments.model);
+  std::unique_ptr<Checkpoint> checkpoint = open_checkpoint(path);
+  std::unique_ptr<Tokenizer> tokenizer = Tokenizer::load(path);
+  std::optional<Conversion> conversion;
+  if (!arguments.conversion.empty()) {
+    conversion = load_conversion(arguments.conversion);
+    const LlamaConfig& config = checkpoint->config();
+    check_conversion(*conversion, config.num_layers, config.intermediate_size, config.hidden_size);
+    if (arguments.use_oracle_router) conversion = with_oracle_router(*conversion);
+  }
+  LlamaModel model = LlamaModel::load(*checkpoint, precision);
+  if (conversion) apply_conversion(*conversion, model);
+  return {std::move(checkpoint), std::move(tokenizer), std::move(conversion), std::move(model)};
+}
+
+}  // namespace moebench

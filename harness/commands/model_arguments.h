@@ -1,0 +1,46 @@
+// --model, --conversion and the like: what most commands begin with.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "harness/checkpoint/checkpoint.h"
+#include "harness/conversion.h"
+#include "harness/model/llama.h"
+#include "harness/text/tokenizer.h"
+
+namespace moebench {
+
+struct ModelArguments {
+  std::string model;
+  std::string conversion;  // "" = the dense model
+  bool use_oracle_router = false;
+  std::string dtype = "float32";
+  std::string device = "cpu";
+};
+
+void add_model_option(CLI::App& command, ModelArguments& arguments);
+void add_conversion_options(CLI::App& command, ModelArguments& arguments);  // --conversion and --oracle
+void add_precision_options(CLI::App& command, ModelArguments& arguments);   // --dtype and --device
+
+void add_data_option(CLI::App& command, std::string& folder);  // --data
+// Makes it the folder in which texts are found by name; "" changes nothing. Throws std::invalid_argument if it is none.
+void use_data_folder(const std::string& folder);
+
+// Throws std::invalid_argument for a GPU that is not there.
+Precision precision_of(const ModelArguments& arguments);
+
+struct LoadedModel {
+  std::unique_ptr<Checkpoint> checkpoint;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::optional<Conversion> conversion;
+  LlamaModel model;  // with the conversion applied
+};
+
+// Throws as the readers of its parts do.
+LoadedModel load_model(const ModelArguments& arguments);
+
+}  // namespace moebench
