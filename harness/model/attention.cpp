@@ -1,31 +1,101 @@
 #include "harness/model/attention.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <vector>
 
 #include <ATen/ATen.h>
 
+#include "harness/model/projection.h"
+
 namespace moebench {
 namespace {
 
-// Rows of an explicit mask are made for so many queries at a time, so that a long text does not need S x S of it.
-constexpr int64_t kMaskedQueries = 512;
+// Queries for which scores or a mask are held at a time, so that a long text does not need S x S of them.
+constexpr int64_t kBlock = 128;
 
-// [num_queries, num_keys] bool: which keys a query sees. Key j stands at first_key + j.
-at::Tensor visibility(int64_t first_query, int64_t num_queries, int64_t first_key, int64_t num_keys, int64_t window,
-                      at::Device device) {
-  const auto positions = at::TensorOptions().dtype(at::kLong).device(device);
-  const at::Tensor query = at::arange(first_query, first_query + num_queries, positions).unsqueeze(1);
-  const at::Tensor key = at::arange(first_key, first_key + num_keys, positions).unsqueeze(0);
-  return (key <= query).logical_and(key > query - window);
+// The keys that queries [first, first + count) see between them. Positions in the text.
+struct KeyRange {
+  int64_t first = 0, count = 0;
+};
+
+KeyRange visible_keys(int64_t first, int64_t count, int64_t window) {
+  const int64_t first_key = first >= window ? first - window + 1 : 0;
+  return {first_key, first + count - first_key};
 }
 
-at::Tensor attend(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
-                  const std::optional<at::Tensor>& mask, bool is_causal) {
+// [count, keys.count]: 0 where the query sees the key, -infinity where it does not.
+at::Tensor mask_for(int64_t first, int64_t count, const KeyRange& keys, int64_t window, const at::Tensor& like) {
+  const auto positions = at::TensorOptions().dtype(at::kLong).device(like.device());
+  const at::Tensor query = at::arange(first, first + count, positions).unsqueeze(1);
+  const at::Tensor key = at::arange(keys.first, keys.first + keys.count, positions).unsqueeze(0);
+  const at::Tensor hidden = (key > query).logical_or(key <= query - window);
+  return at::zeros(hidden.sizes(), like.options()).masked_fill_(hidden, -std::numeric_limits<double>::infinity());
+}
+
+at::Tensor library_attention(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
+                             const std::optional<at::Tensor>& mask, bool is_causal) {
   const bool grouped = queries.size(1) != keys.size(1);
   return at::scaled_dot_product_attention(queries, keys, values, mask, /*dropout_p=*/0, is_causal,
                                           /*scale=*/std::nullopt, /*enable_gqa=*/grouped);
+}
+
+// Block by block with an explicit mask: a window, or queries that continue a text.
+at::Tensor masked_attention(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
+                            int64_t window) {
+  const int64_t num_queries = queries.size(2);
+  const int64_t offset = keys.size(2) - num_queries;
+  std::vector<at::Tensor> outputs;
+  for (int64_t start = 0; start < num_queries; start += kBlock) {
+    const int64_t count = std::min(kBlock, num_queries - start);
+    const KeyRange range = visible_keys(offset + start, count, window);
+    std::optional<at::Tensor> mask;
+    if (count > 1) mask = mask_for(offset + start, count, range, window, queries);
+    outputs.push_back(library_attention(queries.narrow(2, start, count), keys.narrow(2, range.first, range.count),
+                                        values.narrow(2, range.first, range.count), mask, /*is_causal=*/false));
+  }
+  return at::cat(outputs, 2);
+}
+
+// One key/value head and the G query heads that share it, with the products left to project(), which is where it is
+// faster than the library's attention: that computes its products in MKL. queries [G, T, head_dim]; keys, values
+// [S, head_dim]; output as queries.
+void attend_group(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values, int64_t window,
+                  at::Tensor output) {
+  const int64_t num_heads = queries.size(0), num_queries = queries.size(1), head_dim = queries.size(2);
+  const int64_t offset = keys.size(0) - num_queries;
+  const at::Tensor scaled = queries * (1 / std::sqrt(static_cast<double>(head_dim)));
+  const at::Tensor transposed_values = values.t().contiguous();
+  for (int64_t start = 0; start < num_queries; start += kBlock) {
+    const int64_t count = std::min(kBlock, num_queries - start);
+    const KeyRange range = visible_keys(offset + start, count, window);
+    const at::Tensor block = scaled.narrow(1, start, count).reshape({num_heads * count, head_dim});
+    const at::Tensor scores =
+        project(block, keys.narrow(0, range.first, range.count)).view({num_heads, count, range.count});
+    // Keys before the block's own are hidden from a query only by a window.
+    const int64_t unmasked = window < offset + num_queries ? 0 : range.count - count;
+    const KeyRange masked = {range.first + unmasked, range.count - unmasked};
+    scores.narrow(2, unmasked, masked.count).add_(mask_for(offset + start, count, masked, window, scores));
+    const at::Tensor weights = at::softmax(scores, -1).view({num_heads * count, range.count});
+    const at::Tensor attended = project(weights, transposed_values.narrow(1, range.first, range.count));
+    output.narrow(1, start, count).copy_(attended.view({num_heads, count, head_dim}));
+  }
+}
+
+at::Tensor projected_attention(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
+                               int64_t window) {
+  const int64_t heads_per_key = queries.size(1) / keys.size(1);
+  at::Tensor output = at::empty(queries.sizes(), queries.options());
+  for (int64_t batch = 0; batch < queries.size(0); ++batch) {
+    for (int64_t head = 0; head < keys.size(1); ++head) {
+      const auto group = [&](const at::Tensor& heads) {
+        return heads[batch].narrow(0, head * heads_per_key, heads_per_key);
+      };
+      attend_group(group(queries), keys[batch][head], values[batch][head], window, group(output));
+    }
+  }
+  return output;
 }
 
 }  // namespace
@@ -33,22 +103,14 @@ at::Tensor attend(const at::Tensor& queries, const at::Tensor& keys, const at::T
 at::Tensor causal_attention(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
                             std::optional<int64_t> sliding_window) {
   const int64_t num_queries = queries.size(2);
-  const int64_t first_query = keys.size(2) - num_queries;
   const int64_t window = sliding_window.value_or(std::numeric_limits<int64_t>::max());
-  if (first_query == 0 && num_queries <= window) return attend(queries, keys, values, {}, /*is_causal=*/true);
-
-  std::vector<at::Tensor> outputs;
-  for (int64_t start = 0; start < num_queries; start += kMaskedQueries) {
-    const int64_t count = std::min(kMaskedQueries, num_queries - start);
-    const int64_t first = first_query + start;
-    const int64_t first_key = first >= window ? first - window + 1 : 0;
-    const int64_t num_keys = first + count - first_key;
-    std::optional<at::Tensor> mask;
-    if (count > 1) mask = visibility(first, count, first_key, num_keys, window, queries.device());
-    outputs.push_back(attend(queries.narrow(2, start, count), keys.narrow(2, first_key, num_keys),
-                             values.narrow(2, first_key, num_keys), mask, /*is_causal=*/false));
+  if (num_queries >= kBlock && projects_with_onednn(queries, keys)) {
+    return projected_attention(queries, keys, values, window);
   }
-  return at::cat(outputs, 2);
+  if (keys.size(2) == num_queries && num_queries <= window) {
+    return library_attention(queries, keys, values, {}, /*is_causal=*/true);
+  }
+  return masked_attention(queries, keys, values, window);
 }
 
 }  // namespace moebench

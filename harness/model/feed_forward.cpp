@@ -7,7 +7,8 @@
 namespace moebench {
 
 at::Tensor gated_activations(const GatedMlpWeights& weights, const at::Tensor& hidden) {
-  return at::silu(project(hidden, weights.gate_proj)) * project(hidden, weights.up_proj);
+  at::Tensor gate = project(hidden, weights.gate_proj);
+  return at::silu_(gate).mul_(project(hidden, weights.up_proj));
 }
 
 at::Tensor GatedMlp::forward(const at::Tensor& hidden) const {

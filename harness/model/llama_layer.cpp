@@ -96,7 +96,7 @@ at::Tensor LlamaLayer::attend(const at::Tensor& residual, KvCache* cache) const 
   keys = weights.rotary_embedding->rotate(keys, first_position);
   if (cache) std::tie(keys, values) = cache->append(weights.index, keys, values);
   const at::Tensor attended = causal_attention(queries, keys, values, config.sliding_window);
-  return residual + project(attended.transpose(1, 2).flatten(2), weights.o_proj);
+  return project(attended.transpose(1, 2).flatten(2), weights.o_proj).add_(residual);
 }
 
 at::Tensor LlamaLayer::feed_forward_input(const at::Tensor& residual) const {

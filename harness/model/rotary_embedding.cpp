@@ -62,10 +62,11 @@ at::Tensor RotaryEmbedding::rotate(const at::Tensor& heads, int64_t first_positi
                                 "smaller window");
   }
   const Table table = table_up_to(length);
-  const at::Tensor cosine = table.cosine.narrow(0, first_position, num_tokens).to(heads.scalar_type());
-  const at::Tensor sine = table.sine.narrow(0, first_position, num_tokens).to(heads.scalar_type());
-  const std::vector<at::Tensor> halves = heads.chunk(2, -1);
-  return at::cat({halves[0] * cosine - halves[1] * sine, halves[1] * cosine + halves[0] * sine}, -1);
+  const at::Tensor cosine = table.cosine.narrow(0, first_position, num_tokens);
+  const at::Tensor sine = table.sine.narrow(0, first_position, num_tokens);
+  const std::vector<at::Tensor> halves = heads.to(at::kFloat).chunk(2, -1);
+  return at::cat({halves[0] * cosine - halves[1] * sine, halves[1] * cosine + halves[0] * sine}, -1)
+      .to(heads.scalar_type());
 }
 
 }  // namespace moebench
