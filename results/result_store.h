@@ -56,7 +56,7 @@ struct ArtifactRecord {
 //   "shape"         "S3A3E8"; "" for dense
 //   "active_ratio"  active neurons of a token / intermediate_size, of the shape (not as asked for): 0.75; 1 for dense
 //   "router"        "own" or "oracle"
-//   "dtype"         that it is measured in: "float32" or "bfloat16"
+//   "dtype"         that it is converted and measured in: "float32" or "bfloat16"
 //   "calibration"   null if the method reads no text, or {"texts": [names], "windows", "window", "tokens",
 //                   "overlap": true if text that the task is measured on is among it}
 //   "retrained_tokens"  0 if not retrained

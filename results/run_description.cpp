@@ -55,8 +55,13 @@ Json calibration_key(const std::optional<CalibrationDescription>& calibration) {
 }
 
 std::string conversion_key(const RunDescription& about) {
-  return Json{about.model, about.method,       about.options,
-              about.shape, about.active_ratio, calibration_key(about.calibration)}
+  return Json{about.model,
+              about.dtype,
+              about.method,
+              about.options,
+              about.shape,
+              about.active_ratio,
+              calibration_key(about.calibration)}
       .dump();
 }
 
@@ -108,7 +113,7 @@ std::vector<DescribedRun> describe_runs(const std::vector<RunRecord>& runs) {
     described.push_back({.record = &run,
                          .about = about,
                          .conversion_key = conversion,
-                         .row_key = Json{conversion, about.router, about.dtype, about.retrained_tokens}.dump(),
+                         .row_key = Json{conversion, about.router, about.retrained_tokens}.dump(),
                          .bench = run.stage == "convert" ? kConversionBench : bench.dump(),
                          .by_metric = index_metrics(run)});
   }

@@ -40,7 +40,7 @@ RunDescription describe(const RunRecord& run);
 struct DescribedRun {
   const RunRecord* record = nullptr;
   RunDescription about;
-  std::string conversion_key;  // the same for one conversion, whatever the router, the dtype, the seed
+  std::string conversion_key;  // the same for one conversion, whatever the router and the seed
   std::string row_key;         // the same for one row of a table: seeds and tasks apart
   std::string bench;           // what it measures: a task with its options, or kConversionBench
   std::map<std::string, Metric>

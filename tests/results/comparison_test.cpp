@@ -161,6 +161,21 @@ TEST_F(ComparisonTest, ConversionsGiveTheCostOfEveryRowThatMeasuresThem) {
   }
 }
 
+TEST_F(ComparisonTest, ConversionInAnotherDtypeIsAnothersCost) {
+  for (const auto& [dtype, seconds] : {std::pair("float32", 20.0), {"bfloat16", 10.0}}) {
+    runs_.about["dtype"] = dtype;
+    runs_.use("cmoe", "S3A3E8", 0.75);
+    runs_.convert(0, seconds);
+    runs_.measure_perplexity(0, 50);
+  }
+  const Table table = this->table();
+  ASSERT_THAT(table.rows, SizeIs(2));
+  for (size_t row = 0; row < 2; ++row) {
+    const double seconds = table.rows[row].about.dtype == "float32" ? 20 : 10;
+    EXPECT_EQ(cell(table, row, "conversion/seconds").value, seconds);
+  }
+}
+
 TEST_F(ComparisonTest, OptionsThatDifferAreNamed) {
   runs_.use("static_pruning", "S6A0E8", 0.75, {{"criterion", "rate"}, {"windows", 8}, {"refit", false}});
   runs_.measure_perplexity(0, 50);

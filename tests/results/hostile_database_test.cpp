@@ -152,6 +152,7 @@ TEST_F(HostileDatabaseTest, FlippedBytesNeverCrash) {
     try {
       const ResultStore store = open(Mode::kReadOnly);
       for (const RunRecord& run : store.runs()) store.items(run.uuid);
+      store.summary();
     } catch (const std::runtime_error& error) {
       EXPECT_THAT(error.what(), HasSubstr("results.sqlite: ")) << position;
     }
