@@ -27,7 +27,8 @@ class Checkpoint {
   // Throws std::runtime_error if the tensor is missing, naming file and tensor.
   virtual at::Tensor load(const std::string& name, at::ScalarType dtype) const = 0;
 
-  // Identity of the weights: SHA-256 over the stored tensors. Reads everything the first time it is asked.
+  // Identity of the model: SHA-256 over the stored tensors and what the config says of computing with them. Reads
+  // everything the first time it is asked.
   virtual std::string content_hash() const = 0;
 
  protected:
@@ -40,7 +41,9 @@ class Checkpoint {
 // file and field for anything missing, truncated, corrupt or unsupported.
 std::unique_ptr<Checkpoint> open_checkpoint(const std::filesystem::path& path);
 
-// What --model takes: a path, or a name that scripts/fetch knows ("smollm2-135m"), looked up in the cache folder.
+// What --model takes: a path, or a name that scripts/fetch knows ("smollm2-135m"), looked up in the cache folder's
+// models/NAME/, which holds a .gguf file or is a Hugging Face directory. Throws std::invalid_argument if neither is
+// there.
 std::filesystem::path resolve_model_path(const std::string& model);
 
 }  // namespace moebench

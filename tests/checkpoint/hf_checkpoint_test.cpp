@@ -80,6 +80,17 @@ TEST_F(HfCheckpointTest, LoadsInTheTypeAskedForWithMemoryOfItsOwn) {
   loaded.zero_();  // would fail on the mapping
 }
 
+TEST_F(HfCheckpointTest, NarrowWeightsAreWidenedExactly) {
+  for (const at::ScalarType dtype : {at::kHalf, at::kBFloat16}) {
+    write_tiny_checkpoint(model_, {.dtype = dtype});
+    const auto checkpoint = open_checkpoint(model_);
+    for (const auto& [name, tensor] : tensors()) {
+      EXPECT_EQ(tensor.scalar_type(), dtype);
+      EXPECT_TRUE(at::equal(checkpoint->load(name, at::kFloat), tensor.to(at::kFloat))) << name;
+    }
+  }
+}
+
 TEST_F(HfCheckpointTest, ShardsAreOneCheckpoint) {
   const auto before = tensors();
   write_index(shard());
