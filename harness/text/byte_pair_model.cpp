@@ -16,8 +16,9 @@ bool runs_after(const BytePairModel::Workspace::Candidate& one, const BytePairMo
   return one.rank != other.rank ? one.rank > other.rank : one.position > other.position;
 }
 
+// Text that is dropped would bring its neighbours together, so every character must become some token.
 bool never_joins_space_to_word(const TokenizerSpec& spec, const Vocabulary& vocabulary) {
-  if (spec.ignore_merges || !vocabulary.find(kSpace)) return false;
+  if (spec.ignore_merges || !spec.unknown_id || !vocabulary.find(kSpace)) return false;
   return std::none_of(spec.merges.begin(), spec.merges.end(), [&](const Merge& merge) {
     return vocabulary.token(merge.right).starts_with(kSpace) && !vocabulary.token(merge.left).ends_with(kSpace);
   });

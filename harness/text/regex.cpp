@@ -16,25 +16,31 @@ std::string message_of(int error) {
   return reinterpret_cast<const char*>(text);
 }
 
-// In Ruby syntax \h is a hexadecimal digit, (?m) lets . match a newline, && in a class is an intersection.
-void refuse_other_meanings(const std::string& pattern) {
+[[noreturn]] void refuse(const std::string& pattern, size_t offset, const std::string& construct) {
+  throw std::runtime_error("pattern '" + pattern + "': '" + construct + "' at byte " + std::to_string(offset) +
+                           " is not supported (Oniguruma and PCRE2 disagree on it)");
+}
+
+// In Ruby syntax \h is a hexadecimal digit, (?m) lets . match a newline, && in a class is an intersection; Oniguruma's
+// \w has marks and no fractions; its \s lacks U+180E, which PCRE2's has.
+std::string translate(const std::string& pattern) {
+  std::string translated;
   bool in_class = false;
-  for (size_t index = 0; index + 1 < pattern.size(); ++index) {
-    const std::string_view two(pattern.data() + index, 2);
-    const bool differs = two == "\\h" || two == "\\H" || (in_class && two == "&&") ||
-                         (!in_class && two == "(?" && pattern.find('m', index) < pattern.find_first_of(":)<=!", index));
-    if (differs) {
-      throw std::runtime_error("pattern '" + pattern + "': '" + std::string(two) + "' at byte " +
-                               std::to_string(index) + " is not supported (Oniguruma and PCRE2 disagree on it)");
-    }
-    if (two[0] == '\\') {
+  for (size_t index = 0; index < pattern.size(); ++index) {
+    const std::string two = pattern.substr(index, 2);
+    if (pattern[index] == '\\') {
+      if (std::string_view("hHwWbB").find(two.back()) != std::string_view::npos) refuse(pattern, index, two);
+      translated += two == "\\s" ? "\\p{White_Space}" : two == "\\S" ? "\\P{White_Space}" : two;
       ++index;
-    } else if (two[0] == '[') {
-      in_class = true;
-    } else if (two[0] == ']') {
-      in_class = false;
+      continue;
     }
+    const bool multiline = two == "(?" && pattern.find('m', index) < pattern.find_first_of(":)<=!", index);
+    if (in_class ? two == "&&" : multiline) refuse(pattern, index, two);
+    if (pattern[index] == '[') in_class = true;
+    if (pattern[index] == ']') in_class = false;
+    translated += pattern[index];
   }
+  return translated;
 }
 
 pcre2_code* compile(const std::string& pattern) {
@@ -58,9 +64,9 @@ pcre2_code* compile(const std::string& pattern) {
 
 Regex::Regex(const std::string& pattern) {
   require_utf8(pattern, "pattern");
-  refuse_other_meanings(pattern);
-  code_ = std::shared_ptr<const void>(
-      compile(pattern), [](const void* code) { pcre2_code_free(static_cast<pcre2_code*>(const_cast<void*>(code))); });
+  code_ = std::shared_ptr<const void>(compile(translate(pattern)), [](const void* code) {
+    pcre2_code_free(static_cast<pcre2_code*>(const_cast<void*>(code)));
+  });
 }
 
 Regex Regex::literal(std::string_view text) {

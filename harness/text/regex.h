@@ -1,5 +1,5 @@
 // Patterns of pre-tokenizers, by PCRE2 with JIT. tokenizer.json is written for Oniguruma (Ruby syntax); what that
-// would read otherwise than PCRE2 does is refused.
+// would read otherwise than PCRE2 does is translated or refused.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
 #include "harness/text/tokenizer.h"
 
+#include <unordered_map>
 #include <unordered_set>
 
 #include "harness/checkpoint/gguf.h"
@@ -73,6 +74,7 @@ struct Tokenizer::State {
   Vocabulary vocabulary;
   BytePairModel model;
   std::unordered_set<int32_t> special_ids;
+  std::unordered_map<int32_t, std::string> normalized_contents;  // what these added tokens decode to
   std::vector<int32_t> prefix, suffix;
   std::optional<int32_t> bos_id, eos_id;
   std::string content_hash;
@@ -94,6 +96,7 @@ struct Tokenizer::State {
     if (model.can_cut_before_spaces()) pre_tokenizer.also_cut_before_spaces();
     for (const AddedToken& token : spec.added_tokens) {
       if (token.special) special_ids.insert(token.id);
+      if (token.normalized) normalized_contents[token.id] = normalizer.normalize(token.content);
     }
   }
 
@@ -172,7 +175,8 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special_to
   for (const int32_t id : ids) {
     const std::string_view token = state_->vocabulary.token(id);
     if (token.empty() || (skip_special_tokens && state_->special_ids.contains(id))) continue;
-    tokens.emplace_back(token);
+    const auto normalized = state_->normalized_contents.find(id);
+    tokens.emplace_back(normalized == state_->normalized_contents.end() ? token : normalized->second);
   }
   return state_->decoder.decode(std::move(tokens));
 }

@@ -103,9 +103,7 @@ void refuse_unsupported(const json& model) {
   if (!dropout.is_null() && dropout != 0) throw std::runtime_error("model: dropout is not supported");
 }
 
-void read_model(const json& model, TokenizerSpec& spec) {
-  refuse_unsupported(model);
-  const Ids ids = read_vocabulary(model, spec);
+void read_model(const json& model, const Ids& ids, TokenizerSpec& spec) {
   read_merges(model, ids, spec);
   spec.fuse_unknown = bool_field(model, "fuse_unk", false, "model");
   spec.byte_fallback = bool_field(model, "byte_fallback", false, "model");
@@ -117,7 +115,7 @@ void read_model(const json& model, TokenizerSpec& spec) {
   spec.unknown_id = found->second;
 }
 
-void read_added_tokens(const json& tokens, TokenizerSpec& spec) {
+void read_added_tokens(const json& tokens, const Ids& ids, TokenizerSpec& spec) {
   if (tokens.is_null()) return;
   if (!tokens.is_array()) throw std::runtime_error("'added_tokens' must be an array");
   std::set<std::string> seen;
@@ -132,6 +130,10 @@ void read_added_tokens(const json& tokens, TokenizerSpec& spec) {
     added.rstrip = bool_field(token, "rstrip", false, where);
     added.normalized = bool_field(token, "normalized", !added.special, where);
     if (!seen.insert(added.content).second) throw std::runtime_error(where + ": '" + added.content + "' comes twice");
+    if (const auto known = ids.find(added.content); known != ids.end() && known->second != added.id) {
+      throw std::runtime_error(where + ": '" + added.content + "' is " + std::to_string(added.id) + " here but " +
+                               std::to_string(known->second) + " in the vocabulary");
+    }
     place_token(spec, added.content, added.id, where);
     spec.added_tokens.push_back(std::move(added));
   }
@@ -178,8 +180,11 @@ TokenizerSpec read_tokenizer_json(const std::filesystem::path& path) {
   const json file = parse_file(path);
   if (!file.is_object()) throw std::runtime_error("must hold a JSON object");
   TokenizerSpec spec;
-  read_model(json_field(file, "model", "tokenizer"), spec);
-  read_added_tokens(json_field(file, "added_tokens", "tokenizer"), spec);
+  const json& model = json_field(file, "model", "tokenizer");
+  refuse_unsupported(model);
+  const Ids ids = read_vocabulary(model, spec);
+  read_model(model, ids, spec);
+  read_added_tokens(json_field(file, "added_tokens", "tokenizer"), ids, spec);
   read_post_processor(json_field(file, "post_processor", "tokenizer"), spec);
   spec.normalizer = json_field(file, "normalizer", "tokenizer");
   spec.pre_tokenizer = json_field(file, "pre_tokenizer", "tokenizer");
