@@ -75,7 +75,7 @@ void strip(std::string& token, std::string_view content, int64_t start, int64_t 
 
 int64_t count_field(const nlohmann::json& json, const std::string& name, const std::string& where) {
   const nlohmann::json& value = json_field(json, name, where);
-  if (!value.is_number_unsigned()) throw std::runtime_error(where + ": '" + name + "' must be a count");
+  if (!value.is_number_integer() || value < 0) throw std::runtime_error(where + ": '" + name + "' must be a count");
   return static_cast<int64_t>(std::min<uint64_t>(value.get<uint64_t>(), INT64_MAX));
 }
 

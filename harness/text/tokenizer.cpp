@@ -40,6 +40,13 @@ nlohmann::json added_tokens_json(const std::vector<AddedToken>& tokens) {
   return json;
 }
 
+TokenizerSpec read_spec(const std::filesystem::path& file) {
+  if (file.extension() == ".gguf") return read_gguf_tokenizer(GgufFile(file));
+  TokenizerSpec spec = read_tokenizer_json(file);
+  read_bos_and_eos(file.parent_path(), spec);
+  return spec;
+}
+
 // Everything that decides ids and decoded text.
 std::string hash_of(const TokenizerSpec& spec) {
   const nlohmann::json settings = {
@@ -130,9 +137,7 @@ std::unique_ptr<Tokenizer> Tokenizer::load(const std::filesystem::path& model_pa
   const bool is_folder = std::filesystem::is_directory(model_path);
   const std::filesystem::path file = is_folder ? model_path / "tokenizer.json" : model_path;
   try {
-    TokenizerSpec spec = file.extension() == ".gguf" ? read_gguf_tokenizer(GgufFile(file)) : read_tokenizer_json(file);
-    if (is_folder) read_bos_and_eos(model_path, spec);
-    return std::unique_ptr<Tokenizer>(new Tokenizer(std::make_unique<State>(spec)));
+    return std::unique_ptr<Tokenizer>(new Tokenizer(std::make_unique<State>(read_spec(file))));
   } catch (const std::exception& error) {
     const std::string message = error.what();  // GgufFile's name the file already
     throw std::runtime_error(message.find(file.string()) == 0 ? message : file.string() + ": " + message);

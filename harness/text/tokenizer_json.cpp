@@ -1,33 +1,17 @@
 // Reads Hugging Face's tokenizer.json (huggingface/tokenizers, model type BPE).
-#include <fstream>
 #include <set>
 #include <stdexcept>
 #include <unordered_map>
 
+#include "harness/checkpoint/untrusted_json.h"
 #include "harness/text/json_field.h"
 #include "harness/text/tokenizer_spec.h"
-#include "harness/text/unicode.h"
 
 namespace moebench {
 namespace {
 
 using nlohmann::json;
 using Ids = std::unordered_map<std::string, int32_t>;
-
-constexpr uintmax_t kMaxFileBytes = uintmax_t{256} << 20;  // the largest known are below 40 MB
-
-json parse_file(const std::filesystem::path& path) {
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) throw std::runtime_error("cannot be opened; is the path right?");
-  if (std::filesystem::is_regular_file(path) && std::filesystem::file_size(path) > kMaxFileBytes) {
-    throw std::runtime_error("has more than 256 MiB; that is no tokenizer");
-  }
-  try {
-    return json::parse(stream);
-  } catch (const json::exception& error) {
-    throw std::runtime_error("not JSON, or cut short: " + std::string(error.what()));
-  }
-}
 
 int32_t checked_id(const json& value, const std::string& where) {
   if (!value.is_number_integer() || value < 0 || value >= kMaxVocabularySize) {
@@ -177,8 +161,7 @@ void read_post_processor(const json& processor, TokenizerSpec& spec) {
 }  // namespace
 
 TokenizerSpec read_tokenizer_json(const std::filesystem::path& path) {
-  const json file = parse_file(path);
-  if (!file.is_object()) throw std::runtime_error("must hold a JSON object");
+  const json file = read_json_object(path);
   TokenizerSpec spec;
   const json& model = json_field(file, "model", "tokenizer");
   refuse_unsupported(model);
