@@ -6,8 +6,8 @@
 #include "harness/checkpoint/gguf.h"
 #include "harness/content_hash.h"
 #include "harness/text/corpus.h"
+#include "tests/fixtures/temporary_folder.h"
 #include "tests/text/smollm2_fixture.h"
-#include "tests/text/temporary_folder.h"
 
 namespace moebench {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "harness/content_hash.h"
 #include "harness/text/text_file.h"
-#include "tests/text/temporary_folder.h"
+#include "tests/fixtures/temporary_folder.h"
 
 namespace moebench {
 namespace {

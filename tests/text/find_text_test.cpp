@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "harness/text/corpus.h"
-#include "tests/text/temporary_folder.h"
+#include "tests/fixtures/temporary_folder.h"
 
 namespace moebench {
 namespace {

@@ -9,7 +9,8 @@
 #include <gtest/gtest.h>
 
 #include "harness/text/tokenizer.h"
-#include "tests/text/gguf_vocabulary_writer.h"
+#include "tests/fixtures/gguf_builder.h"
+#include "tests/fixtures/refusal.h"
 #include "tests/text/tokenizer_json_builder.h"
 
 namespace moebench {
@@ -23,12 +24,21 @@ struct ScoredToken {
   int32_t type = 1;
 };
 
-std::unique_ptr<Tokenizer> load_gguf(const GgufVocabularyWriter& writer) {
-  const TemporaryFolder folder;
-  return Tokenizer::load(folder.write("model.gguf", writer.bytes()));
+void add_floats(GgufBuilder& builder, std::string_view key, const std::vector<float>& values) {
+  constexpr uint32_t kFloat = 6, kArray = 9;
+  const uint64_t size = values.size();
+  std::string bytes(reinterpret_cast<const char*>(&kFloat), sizeof kFloat);
+  bytes.append(reinterpret_cast<const char*>(&size), sizeof size);
+  bytes.append(reinterpret_cast<const char*>(values.data()), size * sizeof(float));
+  builder.add_raw(key, kArray, bytes);
 }
 
-GgufVocabularyWriter sentencepiece_gguf(const std::vector<ScoredToken>& tokens) {
+std::unique_ptr<Tokenizer> load_gguf(const GgufBuilder& builder) {
+  const TemporaryFolder folder;
+  return Tokenizer::load(folder.write("model.gguf", builder.build()));
+}
+
+GgufBuilder sentencepiece_gguf(const std::vector<ScoredToken>& tokens) {
   std::vector<std::string> texts;
   std::vector<float> scores;
   std::vector<int32_t> types;
@@ -37,15 +47,15 @@ GgufVocabularyWriter sentencepiece_gguf(const std::vector<ScoredToken>& tokens) 
     scores.push_back(token.score);
     types.push_back(token.type);
   }
-  GgufVocabularyWriter writer;
-  writer.add_string("tokenizer.ggml.model", "llama");
-  writer.add_strings("tokenizer.ggml.tokens", texts);
-  writer.add_floats("tokenizer.ggml.scores", scores);
-  writer.add_integers("tokenizer.ggml.token_type", types);
-  writer.add_integer("tokenizer.ggml.bos_token_id", 1);
-  writer.add_integer("tokenizer.ggml.eos_token_id", 2);
-  writer.add_integer("tokenizer.ggml.unknown_token_id", 0);
-  return writer;
+  GgufBuilder builder;
+  builder.add("tokenizer.ggml.model", "llama");
+  builder.add("tokenizer.ggml.tokens", texts);
+  add_floats(builder, "tokenizer.ggml.scores", scores);
+  builder.add("tokenizer.ggml.token_type", types);
+  builder.add("tokenizer.ggml.bos_token_id", uint32_t{1});
+  builder.add("tokenizer.ggml.eos_token_id", uint32_t{2});
+  builder.add("tokenizer.ggml.unknown_token_id", uint32_t{0});
+  return builder;
 }
 
 std::vector<ScoredToken> special_and_byte_tokens() {
@@ -79,11 +89,11 @@ TEST(GgufTokenizerTest, ScoresGiveTheIdsOfTheMergesInTokenizerJson) {
 }
 
 TEST(GgufTokenizerTest, DefaultsAndSpacePrefixAreWhatTheFileSays) {
-  GgufVocabularyWriter writer = sentencepiece_gguf(small_vocabulary());
-  writer.add_bool("tokenizer.ggml.add_bos_token", false);
-  writer.add_bool("tokenizer.ggml.add_eos_token", true);
-  writer.add_bool("tokenizer.ggml.add_space_prefix", false);
-  const auto tokenizer = load_gguf(writer);
+  GgufBuilder builder = sentencepiece_gguf(small_vocabulary());
+  builder.add("tokenizer.ggml.add_bos_token", false);
+  builder.add("tokenizer.ggml.add_eos_token", true);
+  builder.add("tokenizer.ggml.add_space_prefix", false);
+  const auto tokenizer = load_gguf(builder);
   EXPECT_EQ(tokenizer->encode_with_defaults("he"), std::vector<int32_t>({*tokenizer->id_of("he"), 2}));
   EXPECT_EQ(tokenizer->decode(tokenizer->encode(" he")), " he");
 }
@@ -96,14 +106,14 @@ TEST(GgufTokenizerTest, PreTokenizerNamesMeanTheStepsOfTokenizerJson) {
   for (const auto& [token, id] : model["vocab"].items()) tokens[id.get<size_t>()] = token;
   for (const auto& [left, right] : kByteLevelMerges) merges.push_back(left + " " + right);
   const auto encoded = [&](const char* pre, const char* text) {
-    GgufVocabularyWriter writer;
-    writer.add_string("tokenizer.ggml.model", "gpt2");
-    writer.add_string("tokenizer.ggml.pre", pre);
-    writer.add_strings("tokenizer.ggml.tokens", tokens);
-    writer.add_strings("tokenizer.ggml.merges", merges);
-    writer.add_integers("tokenizer.ggml.token_type", std::vector<int32_t>(tokens.size(), 1));
-    writer.add_integer("tokenizer.ggml.bos_token_id", 0);
-    return load_gguf(writer)->encode(text);
+    GgufBuilder builder;
+    builder.add("tokenizer.ggml.model", "gpt2");
+    builder.add("tokenizer.ggml.pre", pre);
+    builder.add("tokenizer.ggml.tokens", tokens);
+    builder.add("tokenizer.ggml.merges", merges);
+    builder.add("tokenizer.ggml.token_type", std::vector<int32_t>(tokens.size(), 1));
+    builder.add("tokenizer.ggml.bos_token_id", uint32_t{0});
+    return load_gguf(builder)->encode(text);
   };
   // The ids of TokenizerFamilyTest, which are Hugging Face's.
   EXPECT_EQ(encoded("gpt-2", "thing's  1234"), std::vector<int32_t>({116, 104, 260, 265, 32, 32, 262, 52}));
@@ -113,24 +123,19 @@ TEST(GgufTokenizerTest, PreTokenizerNamesMeanTheStepsOfTokenizerJson) {
   EXPECT_EQ(encoded("qwen2", "e\u0301\u00E9 9\u00BD"), std::vector<int32_t>({268, 268, 32, 57, 194, 189}));
 }
 
-std::string refusal_of(const GgufVocabularyWriter& writer) {
-  try {
-    load_gguf(writer);
-  } catch (const std::runtime_error& error) {
-    return error.what();
-  }
-  return "";
+std::string refusal_of(const GgufBuilder& builder) {
+  return refusal([&] { load_gguf(builder); });
 }
 
 TEST(GgufTokenizerTest, UnsupportedVocabulariesAreRefusedByName) {
-  GgufVocabularyWriter empty;
+  GgufBuilder empty;
   EXPECT_THAT(refusal_of(empty), HasSubstr("tokenizer.ggml.model is missing"));
-  empty.add_string("tokenizer.ggml.model", "t5");
+  empty.add("tokenizer.ggml.model", "t5");
   EXPECT_THAT(refusal_of(empty), HasSubstr("tokenizer.ggml.model 't5' is not supported"));
-  GgufVocabularyWriter unknown;
-  unknown.add_string("tokenizer.ggml.model", "gpt2");
+  GgufBuilder unknown;
+  unknown.add("tokenizer.ggml.model", "gpt2");
   EXPECT_THAT(refusal_of(unknown), HasSubstr("tokenizer.ggml.pre (missing) is not supported"));
-  unknown.add_string("tokenizer.ggml.pre", "default");
+  unknown.add("tokenizer.ggml.pre", "default");
   EXPECT_THAT(refusal_of(unknown), HasSubstr("tokenizer.ggml.pre 'default' is not supported; known: gpt-2 smollm"));
 }
 
@@ -145,17 +150,12 @@ TEST(GgufTokenizerTest, BadVocabulariesAreRefusedByField) {
   tokens.push_back({"xy", 1});
   EXPECT_THAT(refusal_of(sentencepiece_gguf(tokens)), HasSubstr("'xy' has a character that is no token of its own"));
   EXPECT_THAT(refusal_of(sentencepiece_gguf({{"a"}})), HasSubstr("tokenizer.ggml.bos_token_id: 1 is not one of the 1"));
-  GgufVocabularyWriter short_types;
-  short_types.add_string("tokenizer.ggml.model", "llama");
-  short_types.add_strings("tokenizer.ggml.tokens", {"a", "b"});
+  GgufBuilder short_types;
+  short_types.add("tokenizer.ggml.model", "llama");
+  short_types.add("tokenizer.ggml.tokens", std::vector<std::string>{"a", "b"});
   EXPECT_THAT(refusal_of(short_types), HasSubstr("tokenizer.ggml.token_type is missing"));
-  short_types.add_integers("tokenizer.ggml.token_type", {1});
+  short_types.add("tokenizer.ggml.token_type", std::vector<int32_t>{1});
   EXPECT_THAT(refusal_of(short_types), HasSubstr("1 types for 2 tokens"));
-}
-
-std::string read_bytes(const std::filesystem::path& path) {
-  std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
 }
 
 class SharedVocabularyTest : public testing::Test {
@@ -170,8 +170,8 @@ class SharedVocabularyTest : public testing::Test {
   // llama.cpp's test format: texts between marker lines, one line of ids each.
   static void expect_llamacpp_vectors(const Tokenizer& tokenizer, const std::string& name) {
     const std::string marker = "\n__ggml_vocab_test__\n";
-    std::string texts = read_bytes(data("tokenizers/llamacpp_vectors/" + name + ".gguf.inp"));
-    std::istringstream lines(read_bytes(data("tokenizers/llamacpp_vectors/" + name + ".gguf.out")));
+    std::string texts = read_file(data("tokenizers/llamacpp_vectors/" + name + ".gguf.inp"));
+    std::istringstream lines(read_file(data("tokenizers/llamacpp_vectors/" + name + ".gguf.out")));
     int compared = 0;
     for (size_t end; (end = texts.find(marker)) != std::string::npos; texts.erase(0, end + marker.size())) {
       std::string line;
@@ -187,7 +187,7 @@ class SharedVocabularyTest : public testing::Test {
 };
 
 TEST_F(SharedVocabularyTest, Gpt2HasTheIdsOfLlamaCpp) {
-  const nlohmann::json vocabulary = nlohmann::json::parse(read_bytes(data("tokenizers/gpt2/vocab.json")));
+  const nlohmann::json vocabulary = nlohmann::json::parse(read_file(data("tokenizers/gpt2/vocab.json")));
   std::vector<std::string> tokens(vocabulary.size()), merges;
   for (const auto& [token, id] : vocabulary.items()) tokens[id.get<size_t>()] = token;
   std::ifstream lines(data("tokenizers/gpt2/merges.txt"));
@@ -195,13 +195,13 @@ TEST_F(SharedVocabularyTest, Gpt2HasTheIdsOfLlamaCpp) {
   while (std::getline(lines, line)) {
     if (!line.empty() && !line.starts_with("#version")) merges.push_back(line);
   }
-  GgufVocabularyWriter writer;
-  writer.add_string("tokenizer.ggml.model", "gpt2");
-  writer.add_string("tokenizer.ggml.pre", "gpt-2");
-  writer.add_strings("tokenizer.ggml.tokens", tokens);
-  writer.add_strings("tokenizer.ggml.merges", merges);
-  writer.add_integers("tokenizer.ggml.token_type", std::vector<int32_t>(tokens.size(), 1));
-  const auto from_gguf = load_gguf(writer);
+  GgufBuilder builder;
+  builder.add("tokenizer.ggml.model", "gpt2");
+  builder.add("tokenizer.ggml.pre", "gpt-2");
+  builder.add("tokenizer.ggml.tokens", tokens);
+  builder.add("tokenizer.ggml.merges", merges);
+  builder.add("tokenizer.ggml.token_type", std::vector<int32_t>(tokens.size(), 1));
+  const auto from_gguf = load_gguf(builder);
   expect_llamacpp_vectors(*from_gguf, "ggml-vocab-gpt-2");
 
   const auto from_json = load_tokenizer_json(
@@ -253,7 +253,7 @@ std::vector<ScoredToken> read_sentencepiece_model(const std::string& bytes) {
 }
 
 TEST_F(SharedVocabularyTest, Llama2HasTheIdsOfLlamaCpp) {
-  const auto tokens = read_sentencepiece_model(read_bytes(data("tokenizers/llama2/tokenizer.model")));
+  const auto tokens = read_sentencepiece_model(read_file(data("tokenizers/llama2/tokenizer.model")));
   ASSERT_EQ(tokens.size(), 32000u);
   expect_llamacpp_vectors(*load_gguf(sentencepiece_gguf(tokens)), "ggml-vocab-llama-spm");
 }
@@ -276,10 +276,10 @@ std::vector<ScoredToken> read_llama2c_vocabulary(const std::string& bytes) {
 }
 
 TEST_F(SharedVocabularyTest, Stories260KHasTheReferenceIds) {
-  const auto tokens = read_llama2c_vocabulary(read_bytes(data("models/stories260K/tok512.bin")));
+  const auto tokens = read_llama2c_vocabulary(read_file(data("models/stories260K/tok512.bin")));
   ASSERT_EQ(tokens.size(), 512u);
   const auto tokenizer = load_gguf(sentencepiece_gguf(tokens));
-  const auto reference = nlohmann::json::parse(read_bytes(data("models/stories260K/reference.json")));
+  const auto reference = nlohmann::json::parse(read_file(data("models/stories260K/reference.json")));
   for (const auto& example : reference.at("cases")) {
     EXPECT_EQ(tokenizer->encode_with_defaults(example.at("text").get<std::string>()),
               example.at("ids").get<std::vector<int32_t>>())

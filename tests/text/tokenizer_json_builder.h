@@ -10,7 +10,7 @@
 
 #include "harness/text/byte_alphabet.h"
 #include "harness/text/tokenizer.h"
-#include "tests/text/temporary_folder.h"
+#include "tests/fixtures/temporary_folder.h"
 
 namespace moebench {
 
