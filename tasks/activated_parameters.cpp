@@ -90,7 +90,10 @@ class ActivatedParameters : public Task {
 
 const Registration<Task, ActivatedParameters, ActivatedParametersOptions> registration(
     "activated_parameters",
-    "parameters a token uses: /ffn (with routers and biases), /non_embedding, /all, /measured (average over a text)");
+    "parameters a token uses: /ffn = feed-forward with routers and biases; /non_embedding = also attention and norms; "
+    "/all = also embedding and head, once if tied; /measured = /all with the experts that a text's tokens really "
+    "visit; "
+    "beside them total_parameters (stored) and active_ffn_share (neurons)");
 
 }  // namespace
 }  // namespace moebench
