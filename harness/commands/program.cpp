@@ -85,7 +85,11 @@ int parse_and_run(int argument_count, char** arguments) {
     return complain(std::string(error.what()) + "; see " + name + " --help", kUsage);
   }
   if (threads > 0) at::set_num_threads(threads);
-  return action();
+  const int exit_code = action();
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    throw TryAgainError("the output cannot be written; free some disk space and run the command again");
+  }
+  return exit_code;
 }
 
 }  // namespace

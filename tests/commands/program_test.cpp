@@ -40,6 +40,14 @@ TEST_F(ProgramTest, UnknownCommandIsAUsageError) {
 
 TEST_F(ProgramTest, NoCommandIsAUsageError) { EXPECT_EQ(run({}).exit_code, 2); }
 
+TEST_F(ProgramTest, AFullDiskUnderTheOutputIsWorthAnotherTry) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full on this system";
+  std::filesystem::create_symlink("/dev/full", folder_ / "stdout.txt");
+  int status = 0;
+  waitpid(start_program(folder_, {"tasks"}), &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 75);
+}
+
 TEST_F(ProgramTest, ThreadCountMustBePositive) {
   const ProgramResult result = run({"--threads", "0"});
   EXPECT_EQ(result.exit_code, 2);
