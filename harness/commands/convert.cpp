@@ -6,6 +6,7 @@
 
 #include "harness/atomic_file.h"
 #include "harness/commands/commands.h"
+#include "harness/commands/data_folder.h"
 #include "harness/commands/model_arguments.h"
 #include "harness/commands/settings.h"
 #include "harness/commands/terminal_progress.h"

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "harness/commands/commands.h"
+#include "harness/commands/data_folder.h"
 #include "harness/commands/model_arguments.h"
 #include "harness/commands/settings.h"
 #include "harness/commands/terminal_progress.h"

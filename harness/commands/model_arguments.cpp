@@ -1,6 +1,5 @@
 #include "harness/commands/model_arguments.h"
 
-#include <cstdlib>
 #include <stdexcept>
 
 #include <ATen/Context.h>
@@ -31,17 +30,6 @@ void add_conversion_options(CLI::App& command, ModelArguments& arguments) {
       ->type_name("FILE");
   command.add_flag("--oracle", arguments.use_oracle_router,
                    "route the conversion's experts by their true output: what a perfect router would give");
-}
-
-void add_data_option(CLI::App& command, std::string& folder) {
-  command.add_option("--data", folder, "folder with texts and task data, searched before the cache")
-      ->type_name("FOLDER");
-}
-
-void use_data_folder(const std::string& folder) {
-  if (folder.empty()) return;
-  if (!std::filesystem::is_directory(folder)) throw std::invalid_argument("--data " + folder + " is not a folder");
-  setenv("MOEBENCH_DATA", folder.c_str(), 1);
 }
 
 Precision precision_of(const ModelArguments& arguments) {

@@ -26,10 +26,6 @@ void add_model_option(CLI::App& command, ModelArguments& arguments);
 void add_conversion_options(CLI::App& command, ModelArguments& arguments);  // --conversion and --oracle
 void add_precision_options(CLI::App& command, ModelArguments& arguments);   // --dtype and --device
 
-void add_data_option(CLI::App& command, std::string& folder);  // --data
-// Makes it the folder in which texts are found by name; "" changes nothing. Throws std::invalid_argument if it is none.
-void use_data_folder(const std::string& folder);
-
 // Throws std::invalid_argument for a GPU that is not there.
 Precision precision_of(const ModelArguments& arguments);
 

@@ -1,8 +1,5 @@
 // moebench run: a sweep, from whatever is missing to the comparison table.
-#include <unistd.h>
-#include <chrono>
 #include <cstdio>
-#include <iostream>
 #include <memory>
 #include <set>
 
@@ -11,8 +8,8 @@
 #include "harness/commands/command_line.h"
 #include "harness/commands/commands.h"
 #include "harness/commands/sweep_arguments.h"
+#include "harness/commands/terminal_progress.h"
 #include "harness/interrupt.h"
-#include "harness/pipeline/progress.h"
 #include "harness/pipeline/run_record.h"
 #include "harness/pipeline/sweep_run.h"
 #include "results/comparison.h"
@@ -22,10 +19,6 @@ namespace moebench {
 namespace {
 
 constexpr int kRunFailed = 4;
-
-double steady_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 // The table of this sweep's cells alone, whatever else the database holds.
 std::string table_of(const SweepPlan& plan, const ResultStore& store) {
@@ -51,7 +44,7 @@ int run_sweep_file(const SweepArguments& arguments) {
 
   SweepOutcome outcome;
   {
-    SweepProgress progress(std::cerr, isatty(STDERR_FILENO) == 1, steady_seconds);
+    SweepProgress progress = terminal_progress();
     outcome = run_sweep(plan, store, artifacts, progress);
   }
   fmt::print(stderr, "{} cells computed, {} reused, {} failed; results in {}\n", outcome.computed, outcome.reused,

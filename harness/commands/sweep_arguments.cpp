@@ -1,8 +1,6 @@
 #include "harness/commands/sweep_arguments.h"
 
-#include <cstdlib>
-#include <stdexcept>
-
+#include "harness/commands/data_folder.h"
 #include "harness/pipeline/plan_status.h"
 
 namespace moebench {
@@ -13,17 +11,12 @@ void add_sweep_arguments(CLI::App& command, SweepArguments& arguments) {
       .add_option("--set", arguments.settings,
                   "change a value of the sweep file: calibration.windows=4, methods.cmoe.options.score=paper")
       ->allow_extra_args(false);
-  command.add_option("--data", arguments.data_folder, "folder with texts and task data, searched before the cache");
+  add_data_option(command, arguments.data_folder);
   command.add_option("--db", arguments.database, "results database (default: <name of the sweep>.sqlite)");
 }
 
 SweepSpec read_sweep(const SweepArguments& arguments) {
-  if (!arguments.data_folder.empty()) {
-    if (!std::filesystem::is_directory(arguments.data_folder)) {
-      throw std::invalid_argument("--data " + arguments.data_folder + " is not a folder");
-    }
-    setenv("MOEBENCH_DATA", arguments.data_folder.c_str(), 1);
-  }
+  use_data_folder(arguments.data_folder);
   return read_sweep_spec(arguments.sweep_file, arguments.settings);
 }
 

@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
-#include "harness/content_hash.h"
 #include "harness/error.h"
+#include "harness/evidence/calibration_text.h"
 #include "harness/evidence/evidence_pass.h"
 #include "harness/interrupt.h"
 #include "harness/pipeline/run_record.h"
@@ -29,26 +29,16 @@ class CalibrationWindows {
   CalibrationText draw(uint64_t seed) {
     if (streams_.empty()) {
       for (const Corpus& corpus : context_.plan.calibration_texts) {
-        streams_.push_back(token_stream(corpus, *context_.model.tokenizer));
+        streams_.push_back({corpus.name, token_stream(corpus, *context_.model.tokenizer)});
       }
     }
     const CalibrationSpec& spec = *context_.plan.spec.calibration;
-    CalibrationText text;
-    ContentHasher hasher;
-    for (size_t domain = 0; domain < streams_.size(); ++domain) {
-      text.domains.push_back(context_.plan.calibration_texts[domain].name);
-      const at::Tensor ids = random_windows(streams_[domain], spec.windows, spec.window, seed).contiguous();
-      text.windows.push_back(ids);
-      hasher.update(text.domains.back());
-      hasher.update({static_cast<const char*>(ids.const_data_ptr()), ids.nbytes()});
-    }
-    text.content_hash = hasher.finish();
-    return text;
+    return draw_calibration_text(streams_, spec.windows, spec.window, seed);
   }
 
  private:
   const StageContext& context_;
-  std::vector<at::Tensor> streams_;
+  std::vector<CalibrationStream> streams_;
 };
 
 std::vector<ConversionJob> make_jobs(const PlannedModel& model, const ConversionPass& pass) {
