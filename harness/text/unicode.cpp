@@ -1,10 +1,10 @@
 #include "harness/text/unicode.h"
 
+#include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <stdexcept>
+#include <vector>
 
 #include <utf8proc.h>
 
@@ -43,6 +43,36 @@ size_t ascii_run(std::string_view bytes, size_t offset) {
     if (word & 0x8080808080808080u) break;
   }
   return end - offset;
+}
+
+constexpr auto kComposeOptions = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+
+std::vector<utf8proc_int32_t> decompose(std::string_view text) {
+  constexpr size_t kLongest = 4;  // canonical decomposition of one character
+  std::vector<utf8proc_int32_t> characters;
+  characters.reserve(text.size());
+  for (size_t offset = 0; offset < text.size(); offset += character_length(text[offset])) {
+    utf8proc_int32_t parts[kLongest];
+    const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(first_character(text.substr(offset))),
+                                               parts, kLongest, kComposeOptions, nullptr);
+    if (count < 0 || count > static_cast<utf8proc_ssize_t>(kLongest))
+      throw std::runtime_error("NFC: a character is too long");
+    characters.insert(characters.end(), parts, parts + count);
+  }
+  return characters;
+}
+
+// utf8proc's own ordering is an insertion sort: a long run of marks would take for ever.
+void order_marks(std::vector<utf8proc_int32_t>& characters) {
+  const auto mark_class = [](utf8proc_int32_t character) { return utf8proc_get_property(character)->combining_class; };
+  const auto is_mark = [&](utf8proc_int32_t character) { return mark_class(character) != 0; };
+  for (auto begin = characters.begin(); begin != characters.end();) {
+    begin = std::find_if(begin, characters.end(), is_mark);
+    const auto end = std::find_if_not(begin, characters.end(), is_mark);
+    std::stable_sort(begin, end,
+                     [&](utf8proc_int32_t one, utf8proc_int32_t other) { return mark_class(one) < mark_class(other); });
+    begin = end;
+  }
 }
 
 }  // namespace
@@ -124,14 +154,21 @@ bool is_word_character(char32_t character) {
 }
 
 std::string to_nfc(std::string_view text) {
-  if (ascii_run(text, 0) + 8 > text.size() && count_characters(text) == text.size()) return std::string(text);
-  utf8proc_uint8_t* normalised = nullptr;
+  // Below U+0300 (in UTF-8, bytes below 0xCC) nothing combines and everything is composed.
+  if (std::all_of(text.begin(), text.end(), [](char byte) { return static_cast<unsigned char>(byte) < 0xCC; })) {
+    return std::string(text);
+  }
+  std::vector<utf8proc_int32_t> characters = decompose(text);
+  order_marks(characters);
   const auto length =
-      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
-                   &normalised, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
-  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(normalised, &std::free);
+      utf8proc_normalize_utf32(characters.data(), static_cast<utf8proc_ssize_t>(characters.size()), kComposeOptions);
   if (length < 0) throw std::runtime_error(std::string("normalising to NFC: ") + utf8proc_errmsg(length));
-  return {reinterpret_cast<const char*>(normalised), static_cast<size_t>(length)};
+  std::string composed;
+  composed.reserve(text.size());
+  for (utf8proc_ssize_t index = 0; index < length; ++index) {
+    append_character(composed, static_cast<char32_t>(characters[static_cast<size_t>(index)]));
+  }
+  return composed;
 }
 
 }  // namespace moebench

@@ -40,8 +40,19 @@ TEST(UnicodeTest, NfcComposes) {
   EXPECT_EQ(to_nfc("\u1100\u1161\u11A8"), "\uAC01");
   EXPECT_EQ(to_nfc("\u212B"), "\u00C5");
   EXPECT_EQ(to_nfc("q\u0307\u0323"), "q\u0323\u0307");
+  EXPECT_EQ(to_nfc("q\u0323\u0307\u0301\u0323 e\u0323\u0302"), "q\u0323\u0323\u0307\u0301 \u1EC7");
+  EXPECT_EQ(to_nfc("\u0344\u0958\u2126"), "\u0308\u0301\u0915\u093C\u03A9");  // excluded from composition
   EXPECT_EQ(to_nfc("ascii only"), "ascii only");
   EXPECT_EQ(to_nfc("12345678e\u0301"), "12345678\u00E9");
+}
+
+// Takes milliseconds; sorting by insertion would take a quarter of an hour.
+TEST(UnicodeTest, AMegabyteOfMarksInTheWrongOrderDoesNotGoQuadratic) {
+  std::string marks, ordered;
+  for (int count = 0; count < 250'000; ++count) marks += "\u0301\u0323";
+  for (int count = 0; count < 250'000; ++count) ordered += "\u0323";
+  for (int count = 0; count < 250'000; ++count) ordered += "\u0301";
+  EXPECT_TRUE(to_nfc(marks) == ordered);
 }
 
 }  // namespace
