@@ -67,7 +67,7 @@ Conversion run_pass(const Checkpoint& checkpoint, const Arguments& arguments, co
   std::vector<Conversion> conversions =
       convert_all(checkpoint, precision_of(arguments.model), text, {job}, [&](const EvidenceProgress& done) {
         throw_if_interrupted();
-        progress.update(static_cast<double>(done.layers_done) / static_cast<double>(done.num_layers));
+        progress.update(done.fraction);
       });
   progress.finish();
   return std::move(conversions.front());

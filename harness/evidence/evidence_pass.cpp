@@ -83,14 +83,24 @@ class Stream {
   Stream(Propagation propagation, Residuals residuals, std::vector<RunningJob*> jobs)
       : propagation_(propagation), residuals_(std::move(residuals)), jobs_(std::move(jobs)) {}
 
-  void run_layer(const LlamaLayer& layer) {
+  // Windows that run_layer shows to the layer or to its conversion.
+  int64_t num_steps() const {
+    int64_t num_windows = 0;
+    for (const std::vector<at::Tensor>& windows : residuals_) num_windows += static_cast<int64_t>(windows.size());
+    return propagation_ == Propagation::kConverted ? 2 * num_windows : num_windows;
+  }
+
+  void run_layer(const LlamaLayer& layer, const std::function<void()>& step_done) {
     const DenseLayer dense{layer.index(), layer.dense_weights()};
     for (RunningJob* job : jobs_) job->begin_layer(dense);
     for (size_t domain = 0; domain < residuals_.size(); ++domain) {
-      for (at::Tensor& residual : residuals_[domain]) show_window(layer, residual, static_cast<int64_t>(domain));
+      for (at::Tensor& residual : residuals_[domain]) {
+        show_window(layer, residual, static_cast<int64_t>(domain));
+        step_done();
+      }
     }
     for (RunningJob* job : jobs_) job->end_layer(dense);
-    if (propagation_ == Propagation::kConverted) propagate_converted(layer);
+    if (propagation_ == Propagation::kConverted) propagate_converted(layer, step_done);
   }
 
   void finish(double load_seconds) const {
@@ -119,12 +129,13 @@ class Stream {
     }
   }
 
-  void propagate_converted(const LlamaLayer& layer) {
+  void propagate_converted(const LlamaLayer& layer, const std::function<void()>& step_done) {
     const Timer timer(forward_seconds_);
     const std::unique_ptr<FeedForward> feed_forward = jobs_.front()->last_feed_forward(layer);  // its only job
     for (std::vector<at::Tensor>& windows : residuals_) {
       for (at::Tensor& residual : windows) {
         residual = residual + feed_forward->forward(layer.feed_forward_input(residual));
+        step_done();
       }
     }
   }
@@ -169,6 +180,37 @@ std::vector<Stream> make_streams(std::vector<RunningJob>& jobs, const std::funct
   return streams;
 }
 
+// Counts steps and tells how far the pass is.
+class PassProgress {
+ public:
+  PassProgress(const std::vector<Stream>& streams, int64_t num_layers,
+               const std::function<void(const EvidenceProgress&)>& progress)
+      : num_layers_(num_layers), progress_(progress) {
+    for (const Stream& stream : streams) steps_a_layer_ += stream.num_steps();
+  }
+
+  void step_done() {
+    ++steps_;
+    report();
+  }
+
+  void layer_done() {
+    ++layers_;
+    steps_ = 0;
+    report();
+  }
+
+ private:
+  void report() const {
+    if (!progress_) return;
+    const double in_layer = steps_a_layer_ == 0 ? 0 : static_cast<double>(steps_) / static_cast<double>(steps_a_layer_);
+    progress_({layers_, num_layers_, (static_cast<double>(layers_) + in_layer) / static_cast<double>(num_layers_)});
+  }
+
+  int64_t num_layers_, steps_a_layer_ = 0, layers_ = 0, steps_ = 0;
+  const std::function<void(const EvidenceProgress&)>& progress_;
+};
+
 }  // namespace
 
 std::vector<Conversion> convert_all(const Checkpoint& checkpoint, const Precision& precision,
@@ -184,14 +226,15 @@ std::vector<Conversion> convert_all(const Checkpoint& checkpoint, const Precisio
     return embed_text(checkpoint, text, precision);
   });
 
+  PassProgress pass_progress(streams, config.num_layers, progress);
   for (int64_t index = 0; index < config.num_layers; ++index) {
     std::optional<LlamaLayer> layer;
     {
       const Timer timer(load_seconds);
       layer = LlamaLayer::load(checkpoint, index, precision);
     }
-    for (Stream& stream : streams) stream.run_layer(*layer);
-    if (progress) progress({index + 1, config.num_layers});
+    for (Stream& stream : streams) stream.run_layer(*layer, [&] { pass_progress.step_done(); });
+    pass_progress.layer_done();
   }
 
   for (const Stream& stream : streams) stream.finish(load_seconds);

@@ -32,6 +32,7 @@ struct ConversionJob {
 
 struct EvidenceProgress {
   int64_t layers_done = 0, num_layers = 0;
+  double fraction = 0;  // of the whole pass; windows through the current layer count
 };
 
 // Converts every job over the same text. Jobs with Propagation::kDense share one dense pass; each job with kConverted
@@ -41,6 +42,7 @@ struct EvidenceProgress {
 // observe and convert are the job's own; load and forward (attention, gate and up projections, the layers' output) are
 // its pass's, which jobs may share. Throws std::invalid_argument if a job needs text and there is none, or for a token
 // outside the vocabulary.
+// progress is called after every window and every layer; what it throws ends the pass.
 std::vector<Conversion> convert_all(const Checkpoint& checkpoint, const Precision& precision,
                                     const CalibrationText* text, const std::vector<ConversionJob>& jobs,
                                     const std::function<void(const EvidenceProgress&)>& progress = {});

@@ -98,12 +98,12 @@ void convert(const StageContext& context, const ConversionPass& pass, Calibratio
   CalibrationText text;
   const bool needs_text = any_needs_text(model, pass);
   if (needs_text) text = windows.draw(model.conversions[pass.front()].seed);
-  const std::vector<Conversion> conversions = convert_all(
-      *model.checkpoint, model.precision, needs_text ? &text : nullptr, make_jobs(model, pass),
-      [&](const EvidenceProgress& progress) {
-        throw_if_interrupted();
-        context.progress.update(static_cast<double>(progress.layers_done) / static_cast<double>(progress.num_layers));
-      });
+  const std::vector<Conversion> conversions =
+      convert_all(*model.checkpoint, model.precision, needs_text ? &text : nullptr, make_jobs(model, pass),
+                  [&](const EvidenceProgress& progress) {
+                    throw_if_interrupted();
+                    context.progress.update(progress.fraction);
+                  });
   for (size_t job = 0; job < pass.size(); ++job) {
     store_conversion(context, model.conversions[pass[job]].cell, conversions[job], started);
   }
