@@ -68,8 +68,8 @@ void SweepProgress::abandon() {
 
 void SweepProgress::note(const std::string& line) { out_ << (live_ ? kClearLine : "") << line << "\n" << std::flush; }
 
-double SweepProgress::remaining_seconds() const {
-  double total = 0;
+SweepProgress::Remaining SweepProgress::remaining() const {
+  Remaining remaining;
   for (const auto& [name, kind] : kinds_) {
     const bool under_way = name == kind_;
     const double in_stage = under_way ? clock_() - stage_began_ : 0;
@@ -77,17 +77,20 @@ double SweepProgress::remaining_seconds() const {
     const double timed_work = kind.done_work + (trusted ? work_ * fraction_ : 0);
     const double to_do = kind.expected + (under_way ? work_ * (1 - fraction_) : 0);
     if (to_do == 0) continue;
-    if (timed_work == 0) return -1;
-    total += to_do * (kind.done_seconds + (trusted ? in_stage : 0)) / timed_work;
+    if (timed_work == 0) {
+      remaining.is_whole = false;
+    } else {
+      remaining.seconds += to_do * (kind.done_seconds + (trusted ? in_stage : 0)) / timed_work;
+    }
   }
-  return total;
+  return remaining;
 }
 
 std::string SweepProgress::line() const {
-  const double remaining = remaining_seconds();
-  return fmt::format("[{}/{}] {} {:.0f} %  elapsed {}  ETA {}", std::min(finished_ + 1, stages_), stages_, label_,
-                     100 * fraction_, duration_text(clock_() - began_),
-                     remaining < 0 ? "unknown yet" : duration_text(remaining));
+  const Remaining left = remaining();
+  return fmt::format("[{}/{}] {} {:.0f} %  elapsed {}  ETA {}{}", std::min(finished_ + 1, stages_), stages_, label_,
+                     100 * fraction_, duration_text(clock_() - began_), left.is_whole ? "" : "more than ",
+                     duration_text(left.seconds));
 }
 
 void SweepProgress::show(bool even_if_recent) {

@@ -27,8 +27,12 @@ class SweepProgress {
   // A line of its own, above the live one.
   void note(const std::string& line);
 
-  // What is left at the pace so far; negative while no stage of some kind has been timed.
-  double remaining_seconds() const;
+  // What is left at the pace so far.
+  struct Remaining {
+    double seconds = 0;
+    bool is_whole = true;  // false: stages of some kind are still to come that none was timed of
+  };
+  Remaining remaining() const;
 
  private:
   struct Kind {
