@@ -105,7 +105,8 @@ void BytePairModel::push_candidate(Workspace& workspace, int32_t left, int32_t r
 }
 
 void BytePairModel::merge(Workspace& workspace) const {
-  auto& [symbols, queue] = workspace;
+  auto& symbols = workspace.symbols;
+  auto& queue = workspace.queue;
   const auto at = [&](int32_t position) -> Workspace::Symbol& { return symbols[static_cast<size_t>(position)]; };
   const auto push = [&](int32_t left, int32_t right) {
     const size_t size = queue.size();

@@ -140,7 +140,7 @@ std::unique_ptr<Tokenizer> Tokenizer::load(const std::filesystem::path& model_pa
     return std::unique_ptr<Tokenizer>(new Tokenizer(std::make_unique<State>(read_spec(file))));
   } catch (const std::exception& error) {
     const std::string message = error.what();  // GgufFile's name the file already
-    throw std::runtime_error(message.find(file.string()) == 0 ? message : file.string() + ": " + message);
+    throw std::runtime_error(message.starts_with(file.string()) ? message : file.string() + ": " + message);
   }
 }
 
