@@ -19,11 +19,16 @@ bool any_row(const Table& table, RowKind kind) {
   return std::any_of(table.rows.begin(), table.rows.end(), [&](const Row& row) { return row.kind == kind; });
 }
 
+bool has_conversions(const Table& table) {
+  return std::any_of(table.columns.begin(), table.columns.end(),
+                     [](const Column& column) { return column.task.empty(); });
+}
+
 std::string marks(const Table& table) {
   std::string text = "Mean ± sample standard deviation over seeds, where a row has at least two.";
   if (any_cell(table, [](const Cell& cell) { return cell.rank != Rank::kNone; })) {
     text +=
-        "\n**Best** and <ins>second best</ins> at the same active FFN size; the dense parent and bounds do not "
+        "\n**Best** and <ins>second best</ins> mean at the same active FFN size; the dense parent and bounds do not "
         "compete.";
   }
   if (any_row(table, RowKind::kBound)) {
@@ -31,6 +36,12 @@ std::string marks(const Table& table) {
   }
   if (any_cell(table, [](const Cell& cell) { return cell.overlaps_calibration; })) {
     text += "\n† Measured on text that the method was calibrated on.";
+  }
+  if (has_conversions(table)) {
+    text +=
+        "\nConversion is wall time, with all of a pass over the text that several conversions shared; peak memory is "
+        "the "
+        "whole process's.";
   }
   return text + "\n";
 }
@@ -48,9 +59,8 @@ std::string options_of(const Column& column) {
   return join(options, ", ");
 }
 
-// "- text/gptq-2048/ppl: n = 5, standard error 1.2 to 3.4; perplexity with max_windows 5, …"
+// "text/gptq-2048/ppl over n = 5, standard error 1.2 to 3.4"
 std::string describe_column(const Table& table, size_t index) {
-  const Column& column = table.columns[index];
   std::set<int64_t> counts;
   std::set<double> errors;
   for (const Row& row : table.rows) {
@@ -59,28 +69,42 @@ std::string describe_column(const Table& table, size_t index) {
     counts.insert(cell.n);
     if (cell.standard_error) errors.insert(*cell.standard_error);
   }
-  std::string text = "- " + escape_markdown(column.metric) + ":";
-  if (!counts.empty()) {
-    text += " n = " + std::to_string(*counts.begin());
+  std::string text = escape_markdown(table.columns[index].metric);
+  if (!counts.empty() && *counts.rbegin() > 1) {
+    text += " over n = " + std::to_string(*counts.begin());
     if (counts.size() > 1) text += " to " + std::to_string(*counts.rbegin());
   }
   if (!errors.empty()) text += ", standard error " + range(*errors.begin(), *errors.rbegin());
-  text += (counts.empty() ? " " : "; ") + escape_markdown(column.task);
-  if (!column.task_options.empty()) text += " with " + escape_markdown(options_of(column));
-  return text + "\n";
+  return text;
 }
 
+// A line for each task and setting of its options: "- perplexity with max_windows 5, …: …"
 std::string measurements(const Table& table) {
-  std::string text;
-  size_t num_hidden = 0;
+  std::vector<std::string> tasks, columns;
   for (size_t index = 0; index < table.columns.size(); ++index) {
-    if (!table.columns[index].is_headline) ++num_hidden;
-    if (table.columns[index].is_headline && !table.columns[index].task.empty()) text += describe_column(table, index);
+    const Column& column = table.columns[index];
+    if (!column.is_headline || column.task.empty()) continue;
+    const std::string options = options_of(column);
+    const std::string task = escape_markdown(column.task + (options.empty() ? "" : " with " + options));
+    const auto known = std::find(tasks.begin(), tasks.end(), task);
+    if (known == tasks.end()) {
+      tasks.push_back(task);
+      columns.push_back(describe_column(table, index));
+    } else {
+      columns[static_cast<size_t>(known - tasks.begin())] += "; " + describe_column(table, index);
+    }
   }
-  if (num_hidden > 0) {
-    text += "- " + std::to_string(num_hidden) + " finer metrics (by layer, by phase) are in the csv and json formats\n";
-  }
-  return text.empty() ? "" : "\n" + text;
+  std::string text = "\n";
+  for (size_t task = 0; task < tasks.size(); ++task) text += "- " + tasks[task] + ": " + columns[task] + "\n";
+  return text;
+}
+
+std::string hidden_columns(const Table& table) {
+  const auto num_hidden = std::count_if(table.columns.begin(), table.columns.end(),
+                                        [](const Column& column) { return !column.is_headline; });
+  if (num_hidden == 0) return "";
+  return "- " + std::to_string(num_hidden) +
+         " finer metrics (layers, phases, other definitions) are in the csv and json formats\n";
 }
 
 std::string provenance(const Table& table) {
@@ -106,7 +130,7 @@ std::string failures(const Table& table) {
 }  // namespace
 
 std::string markdown_legend(const Table& table, const ReportOptions& options) {
-  std::string text = marks(table) + measurements(table) + provenance(table);
+  std::string text = marks(table) + measurements(table) + hidden_columns(table) + provenance(table);
   for (const std::string& warning : table.warnings) text += "- **" + escape_markdown(warning) + "**\n";
   text += failures(table);
   // An indented block shows any command as it is.

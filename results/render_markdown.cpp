@@ -11,7 +11,7 @@
 namespace moebench {
 namespace {
 
-constexpr size_t kShownReason = 60;  // characters of why a cell failed; all of it is listed below the table
+constexpr size_t kShownReason = 40;  // characters of why a cell failed; all of it is listed below the table
 
 using Rows = std::vector<const Row*>;
 
@@ -25,7 +25,7 @@ std::string shortened(const std::string& reason) {
 
 std::string value_text(const Column& column, const Cell& cell) {
   if (column.unit == "parameters") return format_count(cell.value);
-  if (column.unit == "B") return format_bytes(cell.value);
+  if (column.unit == "bytes") return format_bytes(cell.value);
   return format_mean(cell.value, cell.standard_deviation);
 }
 
@@ -95,13 +95,15 @@ double active_share(const Table& table, const Row& row) {
   return row.about.active_ratio;
 }
 
+std::string share_text(double share) { return share > 0 ? format_percent(share) : "–"; }
+
 void add_names(const Table& table, const Rows& rows, std::vector<MarkdownColumn>& columns) {
   columns.push_back(text_column("method", false, rows, [&](const Row& row) {
     return escape_markdown(row_label(row) + (table.dtypes.size() > 1 ? " in " + row.about.dtype : ""));
   }));
   columns.push_back(text_column("shape", false, rows, [](const Row& row) { return escape_markdown(row.about.shape); }));
   columns.push_back(
-      text_column("active FFN", true, rows, [&](const Row& row) { return format_percent(active_share(table, row)); }));
+      text_column("active FFN", true, rows, [&](const Row& row) { return share_text(active_share(table, row)); }));
 }
 
 void add_measurements(const Table& table, const Rows& rows, std::vector<MarkdownColumn>& columns) {

@@ -54,7 +54,8 @@ struct ArtifactRecord {
 //   "options"       object: the method's options, every default filled in
 //   "changed_options"  object: those of them that differ from their defaults, for the row's label
 //   "shape"         "S3A3E8"; "" for dense
-//   "active_ratio"  active neurons of a token / intermediate_size, of the shape (not as asked for): 0.75; 1 for dense
+//   "active_ratio"  active neurons of a token / intermediate_size, of the shape (not as asked for): 0.75; 1 for dense,
+//                   0 for a shape that does not fit
 //   "router"        "own" or "oracle"
 //   "dtype"         that it is converted and measured in: "float32" or "bfloat16"
 //   "calibration"   null if the method reads no text, or {"texts": [names], "windows", "window", "tokens",
@@ -63,8 +64,9 @@ struct ArtifactRecord {
 //   "seed"
 //   "task", "task_options"   stage "measure" only: name, and object with every default filled in
 //
-// Stage "convert" yields the metrics "conversion/seconds" (s), "conversion/peak_memory" (bytes) and
-// "conversion/seconds/<phase>"; they hold for every router on the same experts. Stage "measure" yields the task's.
+// Stage "convert" yields the metrics "conversion/seconds" and "conversion/seconds/<phase>" (unit "s") and
+// "conversion/peak_memory" ("bytes"); they hold for every router on the same experts. Stage "measure" yields the
+// task's.
 struct RunRecord {
   std::string uuid;
   std::string cell_key;  // content key of the stage; at most one completed run each

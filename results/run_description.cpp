@@ -89,7 +89,10 @@ RunDescription describe(const RunRecord& run) {
   read(config, "dtype", about.dtype);
   read(config, "task", about.task);
   read_object(config, "task_options", about.task_options);
-  if (about.is_dense()) return about;  // whatever else is said concerns conversions
+  if (about.is_dense()) {  // whatever else is said concerns conversions
+    about.active_ratio = 1;
+    return about;
+  }
   read(config, "shape", about.shape);
   read(config, "router", about.router);
   read(config, "active_ratio", about.active_ratio);

@@ -22,7 +22,7 @@ struct CalibrationDescription {
 struct RunDescription {
   std::string model, method, shape, dtype, task;
   std::string router = "own";
-  double active_ratio = 1;
+  double active_ratio = 0;  // 0: not known, as of a shape that does not fit
   nlohmann::json options = nlohmann::json::object();
   nlohmann::json changed_options = nlohmann::json::object();
   nlohmann::json task_options = nlohmann::json::object();

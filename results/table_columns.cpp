@@ -55,10 +55,12 @@ int position_of(const Column& column) {
   return column.metric.starts_with(kPhasePrefix) ? 22 : 21;
 }
 
-// Layers, phases and the logarithm of a perplexity that is there itself are for machines.
+// Layers, phases, all of expert load but its entropy, and the logarithm of a perplexity that is there itself are too
+// fine for a table.
 bool is_headline(const Column& column, const std::set<std::string>& names) {
   const std::string& name = column.metric;
   if (name.find("/layer-") != std::string::npos || name.starts_with(kPhasePrefix)) return false;
+  if (name.starts_with("expert_load/") && name != "expert_load/entropy") return false;
   if (name.ends_with("/nll") && names.contains(name.substr(0, name.size() - 3) + "ppl")) return false;
   if (name == "active_ffn_share" || name == "activated_parameters/all" || name == "total_parameters") return true;
   return column.direction != Direction::kNeither || name == column.task;

@@ -219,14 +219,15 @@ TEST_F(ComparisonTest, ColumnsGoFromSizeToQualityToCost) {
                 "activated_parameters");
   runs_.measure(0,
                 {{"expert_load/entropy", "", 0.9, Direction::kHigherIsBetter},
+                 {"expert_load/dead_experts", "experts", 2, Direction::kLowerIsBetter},
                  {"expert_load/layer-00/entropy", "", 0.9, Direction::kHigherIsBetter}},
                 "expert_load");
   const Table table = this->table();
   EXPECT_THAT(metrics(table),
               ElementsAre("activated_parameters/all", "total_parameters", "wiki/gptq-2048/nll", "wiki/gptq-2048/ppl",
-                          "activated_parameters/ffn", "expert_load/entropy", "expert_load/layer-00/entropy",
-                          "conversion/seconds", "conversion/peak_memory", "conversion/seconds/forward",
-                          "conversion/seconds/observe"));
+                          "activated_parameters/ffn", "expert_load/entropy", "expert_load/dead_experts",
+                          "expert_load/layer-00/entropy", "conversion/seconds", "conversion/peak_memory",
+                          "conversion/seconds/forward", "conversion/seconds/observe"));
   std::vector<std::string> headlines;
   for (const Column& column : table.columns) {
     if (column.is_headline) headlines.push_back(column.metric);

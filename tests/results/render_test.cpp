@@ -52,11 +52,12 @@ constexpr const char* kExpectedMarkdown = R"(### tiny
 | cmoe                            | S3A3E8 |       75 % |                        **42.00 ± 2.83** |   1.680 |  21.00 ± 1.41 |     2.50 GB |              16384 | wiki-train       |                 0 |     2 |
 
 Mean ± sample standard deviation over seeds, where a row has at least two.
-**Best** and <ins>second best</ins> at the same active FFN size; the dense parent and bounds do not compete.
+**Best** and <ins>second best</ins> mean at the same active FFN size; the dense parent and bounds do not compete.
 A bound computes every expert to choose among them: what a perfect router would give, not a method.
+Conversion is wall time, with all of a pass over the text that several conversions shared; peak memory is the whole process's.
 
-- wiki/gptq-2048/ppl: n = 5, standard error 0.5000; perplexity with window 2048
-- 2 finer metrics (by layer, by phase) are in the csv and json formats
+- perplexity with window 2048: wiki/gptq-2048/ppl over n = 5, standard error 0.5000
+- 2 finer metrics (layers, phases, other definitions) are in the csv and json formats
 - float32; seeds 0, 1
 - machine: two cores
 - moebench 1a2b3c
@@ -104,6 +105,30 @@ TEST(RenderMarkdownTest, ParametersHaveTheirUnitAndDtypesTheirName) {
               HasSubstr("| dense in float32  |       |     83.3 % |              134.5 M |          6.738 G |"));
   EXPECT_THAT(markdown(runs),
               HasSubstr("| dense in bfloat16 |       |      100 % |              not run |          not run |"));
+}
+
+TEST(RenderMarkdownTest, LongReasonIsToldOnceInTheRowAndWholeBelow) {
+  SyntheticRuns runs;
+  runs.measure_perplexity(0, 25);
+  runs.use("cmoe", "S3A3E7", 0);
+  const std::string reason = "shape 'S3A3E7': 7 experts do not share out 1536 neurons evenly; choose a divisor";
+  SyntheticRuns::fail(runs.convert(0, 20), reason);
+  runs.use("random_split", "S0A6E8", 0.75);
+  runs.convert(0, 20);
+  const std::string text = markdown(runs);
+  EXPECT_THAT(text,
+              HasSubstr("| cmoe         | S3A3E7 |          – | FAILED: shape 'S3A3E7': 7 experts do not share … | "
+                        "      – |        FAILED |      FAILED |"));
+  EXPECT_THAT(text, HasSubstr("- cmoe S3A3E7, convert, seed 0: " + reason + "\n"));
+}
+
+TEST(RenderMarkdownTest, ColumnsOfATaskShareALine) {
+  SyntheticRuns runs;
+  runs.measure(0, {{"a", "", 1, Direction::kLowerIsBetter, 7}, {"b", "", 1, Direction::kLowerIsBetter}}, "task",
+               {{"text", "wiki"}, {"window", 16}});
+  runs.measure(0, {{"c", "", 1, Direction::kLowerIsBetter}}, "other", nlohmann::json::object());
+  EXPECT_THAT(markdown(runs),
+              HasSubstr("\n\n- task with text wiki, window 16: a over n = 7; b\n- other: c\n- float32"));
 }
 
 TEST(RenderMarkdownTest, DivergedModelIsShown) {

@@ -43,7 +43,7 @@ class SyntheticRuns {
     RunRecord& run = add("convert", seed);
     run.metrics = {{"conversion/seconds/forward", "s", seconds - 1, Direction::kLowerIsBetter},
                    {"conversion/seconds/observe", "s", 1, Direction::kLowerIsBetter},
-                   {"conversion/peak_memory", "B", 2.5e9, Direction::kLowerIsBetter}};
+                   {"conversion/peak_memory", "bytes", 2.5e9, Direction::kLowerIsBetter}};
     return run;
   }
 
