@@ -5,6 +5,7 @@
 #include "results/run_reader.h"
 #include "results/run_writer.h"
 #include "results/schema.h"
+#include "results/summary.h"
 
 namespace moebench {
 
@@ -63,6 +64,6 @@ std::vector<RunRecord> ResultStore::runs() const {
 
 std::vector<Item> ResultStore::items(const std::string& uuid) const { return read_items(state_->database, uuid); }
 
-StoreSummary ResultStore::summary() const { return read_summary(state_->database); }
+nlohmann::ordered_json ResultStore::summary() const { return read_summary(state_->database); }
 
 }  // namespace moebench

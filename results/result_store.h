@@ -12,7 +12,6 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/metric.h"
-#include "results/summary.h"
 
 namespace moebench {
 
@@ -112,7 +111,7 @@ class ResultStore {
   std::optional<RunRecord> find_completed(const std::string& cell_key) const;  // without items
   std::vector<RunRecord> runs() const;                                         // in order of starting, without items
   std::vector<Item> items(const std::string& uuid) const;                      // by task, then id
-  StoreSummary summary() const;
+  nlohmann::ordered_json summary() const;                                      // see results/summary.h
 
  private:
   struct State;

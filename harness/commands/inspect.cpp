@@ -99,17 +99,9 @@ Description describe_conversion(const std::filesystem::path& path) {
 }
 
 Description describe_database(const std::filesystem::path& path) {
-  const ResultStore store(path, ResultStore::Mode::kReadOnly);
-  std::map<std::string, int64_t> runs, failures;
-  int64_t metrics = 0;
-  const std::vector<RunRecord> records = store.runs();
-  for (const RunRecord& run : records) {
-    ++runs[run.stage + " " + run.status];
-    metrics += static_cast<int64_t>(run.metrics.size());
-    if (run.status == "failed") ++failures[run.error];
-  }
-  return {{"kind", "database"}, {"path", path.string()}, {"runs", records.size()},
-          {"metrics", metrics}, {"by_stage", runs},      {"failures", failures}};
+  Description description = {{"kind", "database"}, {"path", path.string()}};
+  description.update(ResultStore(path, ResultStore::Mode::kReadOnly).summary());
+  return description;
 }
 
 Description describe(const std::string& argument) {
