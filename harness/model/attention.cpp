@@ -104,8 +104,12 @@ at::Tensor causal_attention(const at::Tensor& queries, const at::Tensor& keys, c
                             std::optional<int64_t> sliding_window) {
   const int64_t num_queries = queries.size(2);
   const int64_t window = sliding_window.value_or(std::numeric_limits<int64_t>::max());
-  if (num_queries >= kBlock && projects_with_onednn(queries, keys)) {
-    return projected_attention(queries, keys, values, window);
+  if (num_queries >= kBlock) {
+    // In fp32 whatever the dtype: the library's attention in bf16 takes longer, for it leaves bf16 to MKL as well.
+    const at::Tensor exact = queries.to(at::kFloat);
+    if (projects_with_onednn(exact, keys)) {
+      return projected_attention(exact, keys.to(at::kFloat), values.to(at::kFloat), window).to(queries.scalar_type());
+    }
   }
   if (keys.size(2) == num_queries && num_queries <= window) {
     return library_attention(queries, keys, values, {}, /*is_causal=*/true);

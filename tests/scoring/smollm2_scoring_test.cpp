@@ -121,6 +121,21 @@ TEST_F(SmolLm2Test, GreedyContinuationsWithoutACacheEqualTransformers) {
   }
 }
 
+TEST_F(SmolLm2Test, Bfloat16StaysWithinTheDriftMeasuredOnTransformers) {
+  const LlamaModel model = LlamaModel::load(*checkpoint_, {.dtype = at::kBFloat16});
+  Distance distance;
+  double sum = 0, expected_sum = 0;
+  for (const auto& text : texts()) {
+    const TokenScores scores = score(model, {{ids_of(text)}}).at(0);
+    add_distance(text, scores, distance);
+    sum += scores.sum();
+    expected_sum += text["sum_logprob"].get<double>();
+  }
+  EXPECT_LT(distance.largest, 0.34);
+  EXPECT_LT(distance.sum / distance.tokens, 0.0384);
+  EXPECT_NEAR(sum / distance.tokens, expected_sum / distance.tokens, 1e-2);
+}
+
 TEST_F(SmolLm2Test, PerplexityBlocksOf2048EqualTransformers) {
   const nlohmann::json golden = read_smollm2_golden("smollm2_ppl.json");
   const auto blocks = read_wikitext2_blocks(2048, 2);
