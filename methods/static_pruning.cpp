@@ -70,7 +70,8 @@ class StaticPruningObserver : public LayerObserver {
       markers_.emplace(dense_, parse_activation_score(options_.score), options_.top_activations);
     }
     if (options_.criterion == "flap" || options_.compensation == "bias") fluctuation_.emplace(num_neurons);
-    if (options_.criterion == "energy" || options_.compensation == "least_squares") gram_.emplace(num_neurons);
+    if (options_.criterion == "energy") energy_.emplace(num_neurons);
+    if (options_.compensation == "least_squares") gram_.emplace(num_neurons);
   }
 
   void observe(const FfnChunk& chunk) override {
@@ -80,7 +81,10 @@ class StaticPruningObserver : public LayerObserver {
         fluctuation_->observe_sample(sample);
       }
     }
-    if (gram_) gram_->observe(chunk.activations, token_weights(chunk));
+    if (!energy_ && !gram_) return;
+    const std::optional<at::Tensor> weights = token_weights(chunk);
+    if (energy_) energy_->observe(chunk.activations, weights);
+    if (gram_) gram_->observe(chunk.activations, weights);
   }
 
   LayerConversion convert(const DenseLayer& layer, const MoeShape& shape) override {
@@ -103,7 +107,7 @@ class StaticPruningObserver : public LayerObserver {
     if (options_.criterion == "rate") return rates();
     const at::Tensor squared_norms =
         layer.weights.down_proj.to(at::kFloat).square().sum({0}, false, at::kDouble).to(at::kCPU);
-    if (options_.criterion == "energy") return gram_->energy() * squared_norms;
+    if (options_.criterion == "energy") return energy_->mean() * squared_norms;
     if (options_.estimator == "textbook") return fluctuation_->variance() * squared_norms;
     if (fluctuation_->num_samples() < 2) {
       throw std::invalid_argument(
@@ -140,6 +144,7 @@ class StaticPruningObserver : public LayerObserver {
   GatedMlpWeights dense_;
   std::optional<ActivationMarkers> markers_;
   std::optional<ActivationFluctuation> fluctuation_;
+  std::optional<ActivationEnergy> energy_;
   std::optional<ActivationGram> gram_;
 };
 

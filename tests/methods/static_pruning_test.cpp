@@ -109,14 +109,16 @@ TEST_F(StaticPruningTest, LeastSquaresComesNearerToDenseThanBiasAndBiasNearerTha
 
 TEST_F(StaticPruningTest, ResidualWeightsAreOneOverTheNormOfTheStream) {
   ActivationGram gram(kNeurons);
+  ActivationEnergy energy(kNeurons);
   for (const at::Tensor& inputs : windows_) {
     const Window window(dense_, inputs);
     const at::Tensor stream = window.residual + GatedMlp(dense_).forward(inputs);
     gram.observe(window.activations, 1 / stream.norm(2, {1}));
+    energy.observe(window.activations, 1 / stream.norm(2, {1}));
   }
   const LayerConversion conversion = prune(
       {{"criterion", "energy"}, {"compensation", "least_squares"}, {"token_weights", "residual"}, {"ridge", 0.1}}, 20);
-  const at::Tensor importance = gram.energy() * dense_.down_proj.to(at::kDouble).square().sum(0);
+  const at::Tensor importance = energy.mean() * dense_.down_proj.to(at::kDouble).square().sum(0);
   EXPECT_TRUE(conversion.shared->neurons.equal(largest(importance, 20)));
   const DownProjRefit refit = gram.refit(conversion.shared->neurons, dense_.down_proj, 0.1);
   EXPECT_TRUE(conversion.shared->down_proj->allclose(refit.down_proj, 1e-5, 1e-6));
