@@ -81,7 +81,8 @@ DownProjRefit ActivationGram::refit(const at::Tensor& kept, const at::Tensor& do
   at::Tensor penalty = at::full({num_kept + 1}, ridge, at::kDouble).mul_(gram.diagonal().mean());
   penalty[num_kept] = kBiasRidge * num_tokens_;
   const at::Tensor missing = at::mm(rows.index_select(1, dropped), old_down_proj.index_select(1, dropped).t());
-  const at::Tensor change = at::linalg_solve(gram.add_(at::diag(penalty)), missing);  // [num_kept + 1, hidden_size]
+  const at::Tensor factor = at::linalg_cholesky(gram.add_(at::diag(penalty)));
+  const at::Tensor change = at::cholesky_solve(missing, factor);  // [num_kept + 1, hidden_size]
 
   const at::Tensor refitted = old_down_proj.index_select(1, kept) + change.narrow(0, 0, num_kept).t();
   return {.down_proj = refitted.to(at::kFloat).contiguous(), .output_bias = change[num_kept].to(at::kFloat)};
