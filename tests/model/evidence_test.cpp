@@ -161,14 +161,28 @@ TEST_F(EvidencePassTest, MetadataSaysShapeSeedTimeAndMemory) {
   EXPECT_GT(metadata.at("peak_memory_bytes").get<int64_t>(), 1 << 20);
 }
 
-TEST_F(EvidencePassTest, ProgressCountsLayers) {
-  std::vector<int64_t> done;
+TEST_F(EvidencePassTest, ProgressGrowsWithEveryWindowAndLayer) {
+  std::vector<double> fractions;
+  std::vector<int64_t> layers;
   convert_all(checkpoint_, {}, &text_, {{.converter = &dense_, .shape = {1, 0, 3, 16}}},
               [&](const EvidenceProgress& progress) {
                 EXPECT_EQ(progress.num_layers, 2);
-                done.push_back(progress.layers_done);
+                layers.push_back(progress.layers_done);
+                fractions.push_back(progress.fraction);
               });
-  EXPECT_THAT(done, testing::ElementsAre(1, 2));
+  // Four windows and then the layer, twice.
+  EXPECT_THAT(layers, testing::ElementsAre(0, 0, 0, 0, 1, 1, 1, 1, 1, 2));
+  EXPECT_THAT(fractions, testing::ElementsAre(0.125, 0.25, 0.375, 0.5, 0.5, 0.625, 0.75, 0.875, 1, 1));
+}
+
+TEST_F(EvidencePassTest, WhatProgressThrowsEndsThePass) {
+  int calls = 0;
+  EXPECT_THROW(convert_all(checkpoint_, {}, &text_, {{.converter = &converted_, .shape = {1, 0, 3, 16}}},
+                           [&](const EvidenceProgress&) {
+                             if (++calls == 3) throw std::runtime_error("stop");
+                           }),
+               std::runtime_error);
+  EXPECT_EQ(calls, 3);
 }
 
 TEST_F(EvidencePassTest, ObserversSeeTheDtypeThatWasAskedFor) {
