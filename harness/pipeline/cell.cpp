@@ -9,29 +9,34 @@ namespace {
 
 constexpr size_t kShownHash = 12;
 
-// A field as a person reads it: without quotes around hashes, which are cut short.
-std::string shown(const nlohmann::json& flat, const std::string& pointer) {
-  if (!flat.contains(pointer)) return "nothing";
-  const nlohmann::json& value = flat.at(pointer);
-  const bool is_hash = value.is_string() && value.get_ref<const std::string&>().size() == 64;
-  return is_hash ? value.get<std::string>().substr(0, kShownHash) + "…" : value.dump();
+// A value as a person reads it: hashes cut short, tables by their size.
+std::string shown(const nlohmann::json* value) {
+  if (value == nullptr) return "nothing";
+  if (value->is_object()) return "a table of " + std::to_string(value->size());
+  const bool is_hash = value->is_string() && value->get_ref<const std::string&>().size() == 64;
+  return is_hash ? value->get<std::string>().substr(0, kShownHash) + "…" : value->dump();
 }
 
-std::string dotted(std::string pointer) {
-  pointer.erase(0, 1);
-  std::replace(pointer.begin(), pointer.end(), '/', '.');
-  return pointer;
+const nlohmann::json* find(const nlohmann::json& table, const std::string& key) {
+  const auto found = table.find(key);
+  return found == table.end() ? nullptr : &*found;
 }
 
-std::vector<std::string> differing_pointers(const nlohmann::json& recorded, const nlohmann::json& wanted) {
-  std::set<std::string> pointers;
-  for (const auto& [pointer, value] : recorded.items()) {
-    if (!wanted.contains(pointer) || wanted.at(pointer) != value) pointers.insert(pointer);
+// A table that only one side has is one difference.
+void add_differences(const nlohmann::json& recorded, const nlohmann::json& wanted, const std::string& prefix,
+                     std::vector<std::string>& lines) {
+  std::set<std::string> keys;
+  for (const auto& [key, value] : recorded.items()) keys.insert(key);
+  for (const auto& [key, value] : wanted.items()) keys.insert(key);
+  for (const std::string& key : keys) {
+    const nlohmann::json *was = find(recorded, key), *is = find(wanted, key);
+    if (was != nullptr && is != nullptr && *was == *is) continue;
+    if (was != nullptr && is != nullptr && was->is_object() && is->is_object()) {
+      add_differences(*was, *is, prefix + key + ".", lines);
+    } else {
+      lines.push_back(prefix + key + ": " + shown(was) + " recorded, " + shown(is) + " wanted");
+    }
   }
-  for (const auto& [pointer, value] : wanted.items()) {
-    if (!recorded.contains(pointer)) pointers.insert(pointer);
-  }
-  return {pointers.begin(), pointers.end()};
 }
 
 const nlohmann::json& identity_of(const RunRecord& run) {
@@ -75,22 +80,17 @@ CellState RecordedCells::state(const std::string& key) const {
 }
 
 std::vector<std::string> identity_differences(const nlohmann::json& recorded, const nlohmann::json& wanted) {
-  const nlohmann::json recorded_flat = recorded.flatten(), wanted_flat = wanted.flatten();
   std::vector<std::string> lines;
-  for (const std::string& pointer : differing_pointers(recorded_flat, wanted_flat)) {
-    lines.push_back(dotted(pointer) + ": " + shown(recorded_flat, pointer) + " recorded, " +
-                    shown(wanted_flat, pointer) + " wanted");
-  }
+  add_differences(recorded, wanted, "", lines);
   return lines;
 }
 
 const RunRecord* nearest_run(const SweepCell& cell, const std::vector<RunRecord>& runs) {
-  const nlohmann::json wanted = cell.identity.flatten();
   const RunRecord* nearest = nullptr;
   size_t fewest = 0;
   for (const RunRecord& run : runs) {
     if (run.stage != cell.stage || run.status != "completed") continue;
-    const size_t differences = differing_pointers(identity_of(run).flatten(), wanted).size();
+    const size_t differences = identity_differences(identity_of(run), cell.identity).size();
     if (nearest == nullptr || differences < fewest) {
       nearest = &run;
       fewest = differences;

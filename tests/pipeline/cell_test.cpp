@@ -75,7 +75,7 @@ TEST(IdentityDifferencesTest, NamesEveryDifferingField) {
   wanted["calibration"] = {{"windows", 8}};
   EXPECT_THAT(
       identity_differences(sample_cell().identity, wanted),
-      ElementsAre("calibration.windows: nothing recorded, 8 wanted", "options.markers: 10 recorded, nothing wanted",
+      ElementsAre("calibration: nothing recorded, a table of 1 wanted", "options.markers: 10 recorded, nothing wanted",
                   R"(options.propagate: "converted" recorded, "dense" wanted)"));
 }
 
