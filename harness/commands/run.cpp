@@ -35,12 +35,12 @@ std::string table_of(const SweepPlan& plan, const ResultStore& store) {
 int run_sweep_file(const SweepArguments& arguments) {
   const SweepSpec spec = read_sweep(arguments);
   const std::filesystem::path database = database_path(arguments, spec);
-  // Before the weights are hashed, so that an unusable database is refused at once.
+  read_recorded(database);                  // refuses an unusable database before the weights are hashed
+  const SweepPlan plan = plan_sweep(spec);  // refuses an unusable sweep before anything is written
   ArtifactFolder artifacts(database);
   artifacts.lock();
   ResultStore store(database, ResultStore::Mode::kReadWrite);
   store.set_context(this_machine(), this_build());
-  const SweepPlan plan = plan_sweep(spec);
 
   SweepOutcome outcome;
   {

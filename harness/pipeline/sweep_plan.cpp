@@ -52,6 +52,14 @@ PlannedTask plan_task(const TaskSpec& spec) {
   return planned;
 }
 
+// Before the weights are hashed.
+void check_methods(const SweepSpec& spec) {
+  for (const MethodSpec& method : spec.methods) {
+    at_location<Converter>(method.location, method.name,
+                           [&](const ConverterRegistry::Entry& entry) { entry.resolve(method.options); });
+  }
+}
+
 // Tasks name the text they read, if any, in their option "text".
 bool overlaps(const std::vector<Corpus>& calibration_texts, const PlannedTask& task) {
   if (!task.error.empty() || !task.options.contains("text") || calibration_texts.empty()) return false;
@@ -184,6 +192,7 @@ PlannedModel open_model(const ModelSpec& spec) {
 SweepPlan plan_sweep(const SweepSpec& spec) {
   SweepPlan plan;
   plan.spec = spec;
+  check_methods(spec);
   for (const TaskSpec& task : spec.tasks) plan.tasks.push_back(plan_task(task));
   if (spec.calibration) {
     for (const std::string& text : spec.calibration->texts) {

@@ -164,12 +164,15 @@ TEST_F(RunCommandTest, ReportPrintsOrWritesTheTable) {
 
 TEST_F(RunCommandTest, BadSweepFilesAreUsageErrors) {
   EXPECT_THAT(sentence(2, "run", {"--set", "seeds=[-1]"}), HasSubstr("seeds must not be negative"));
-  EXPECT_THAT(sentence(2, "plan", {"--set", "methods.cmoe.options.x=1"}), HasSubstr("unknown option 'x'"));
+  EXPECT_THAT(sentence(2, "run", {"--set", "methods.cmoe.options.x=1"}), HasSubstr("unknown option 'x'"));
+  EXPECT_THAT(sentence(2, "run", {"--set", "model.path=nowhere"}), HasSubstr("nowhere"));
   folder_.write("tiny.toml", "name = ");
   EXPECT_THAT(sentence(2, "run"), HasSubstr("tiny.toml:1: is not TOML"));
   std::filesystem::remove(folder_ / "tiny.toml");
   EXPECT_THAT(sentence(2, "run"), HasSubstr("tiny.toml: cannot be read"));
-  EXPECT_FALSE(std::filesystem::exists(folder_ / "tiny.sqlite")) << "nothing is made for a sweep that cannot be";
+  // Nothing is made for a sweep that cannot be.
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "tiny.sqlite"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "tiny.sqlite.artifacts"));
 }
 
 TEST_F(RunCommandTest, UnusableDatabasesAreRefused) {
