@@ -39,6 +39,15 @@ void add_differences(const nlohmann::json& recorded, const nlohmann::json& wante
   }
 }
 
+size_t num_differing_fields(const nlohmann::json& recorded, const nlohmann::json& wanted) {
+  size_t differing = 0;
+  for (const auto& [field, value] : recorded.items()) {
+    if (!wanted.contains(field) || wanted.at(field) != value) ++differing;
+  }
+  for (const auto& [field, value] : wanted.items()) differing += recorded.contains(field) ? 0 : 1;
+  return differing;
+}
+
 const nlohmann::json& identity_of(const RunRecord& run) {
   static const nlohmann::json nothing = nlohmann::json::object();
   const auto found = run.config.find("identity");
@@ -86,11 +95,12 @@ std::vector<std::string> identity_differences(const nlohmann::json& recorded, co
 }
 
 const RunRecord* nearest_run(const SweepCell& cell, const std::vector<RunRecord>& runs) {
+  const nlohmann::json wanted = cell.identity.flatten();
   const RunRecord* nearest = nullptr;
   size_t fewest = 0;
   for (const RunRecord& run : runs) {
     if (run.stage != cell.stage || run.status != "completed") continue;
-    const size_t differences = identity_differences(identity_of(run), cell.identity).size();
+    const size_t differences = num_differing_fields(identity_of(run).flatten(), wanted);
     if (nearest == nullptr || differences < fewest) {
       nearest = &run;
       fewest = differences;
