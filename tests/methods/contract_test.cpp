@@ -42,15 +42,15 @@ class Subject {
     return {};
   }
 
-  Conversion convert(uint64_t seed = 0) const {
-    return convert_all(checkpoint, {}, &text_,
+  Conversion convert(uint64_t seed = 0, const Precision& precision = {}) const {
+    return convert_all(checkpoint, precision, &text_,
                        {{.converter = converter.get(), .shape = published_shape(), .seed = seed}})
         .front();
   }
 
-  at::Tensor final_hidden(const Conversion& conversion) const {
+  at::Tensor final_hidden(const Conversion& conversion, const Precision& precision = {}) const {
     const at::NoGradGuard no_grad;
-    LlamaModel model = LlamaModel::load(checkpoint, {});
+    LlamaModel model = LlamaModel::load(checkpoint, precision);
     apply_conversion(conversion, model);
     return model.forward(text_.windows[0].narrow(0, 0, 1));
   }
@@ -141,6 +141,18 @@ TEST_P(MethodContract, ConversionFitsTheModelAndSurvivesItsFile) {
     const at::Tensor hidden = subject.final_hidden(conversion);
     EXPECT_TRUE(hidden.isfinite().all().item<bool>());
     EXPECT_TRUE(subject.final_hidden(load_conversion(file())).equal(hidden));
+  });
+}
+
+TEST_P(MethodContract, ConvertsInBrainFloat) {
+  for_each_variant([](const Subject& subject) {
+    const Precision precision{.dtype = at::kBFloat16};
+    const Conversion conversion = subject.convert(0, precision);
+    for (const LayerConversion& layer : conversion.layers) {
+      for (const auto& [name, tensor] : layer.router.tensors) EXPECT_EQ(tensor.scalar_type(), at::kBFloat16) << name;
+      if (layer.shared && layer.shared->down_proj) EXPECT_EQ(layer.shared->down_proj->scalar_type(), at::kBFloat16);
+    }
+    EXPECT_TRUE(subject.final_hidden(conversion, precision).isfinite().all().item<bool>());
   });
 }
 

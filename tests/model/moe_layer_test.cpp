@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/model/masked_moe.h"
+#include "tests/model/memory_checkpoint.h"
 
 namespace moebench {
 namespace {
@@ -239,6 +240,33 @@ TEST_F(MoeLayerTest, RefusesAConversionOfAnotherLayer) {
   EXPECT_THAT([&] { MoeLayer(dense_, conversion); },
               testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("router.weight has the wrong shape")));
   EXPECT_THROW(MoeLayer(dense_, LayerConversion{.keep_dense = true}), std::invalid_argument);
+}
+
+class ApplyConversionTest : public testing::Test {
+ protected:
+  ApplyConversionTest() {
+    LayerConversion half;
+    half.shared = ExpertSpec{.neurons = at::arange(0, 48, 2, at::kLong)};
+    conversion_.layers = {half, {.keep_dense = true}};
+  }
+
+  LlamaModel model_ = LlamaModel::load(MemoryCheckpoint(tiny_llama_config()), {});
+  Conversion conversion_;
+};
+
+TEST_F(ApplyConversionTest, ReplacesTheLayersThatAreNotKeptDense) {
+  apply_conversion(conversion_, model_);
+  EXPECT_NE(dynamic_cast<const MoeLayer*>(&model_.layers()[0].feed_forward()), nullptr);
+  EXPECT_NE(dynamic_cast<const GatedMlp*>(&model_.layers()[1].feed_forward()), nullptr);
+}
+
+TEST_F(ApplyConversionTest, ReplacesNothingIfTheConversionIsOfAnotherModel) {
+  conversion_.layers[1] = conversion_.layers[0];
+  conversion_.layers[1].shared->neurons = at::tensor({48}, at::kLong);
+  EXPECT_THAT(
+      [&] { apply_conversion(conversion_, model_); },
+      testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("layer 1: shared.neurons holds neuron 48")));
+  EXPECT_NE(dynamic_cast<const GatedMlp*>(&model_.layers()[0].feed_forward()), nullptr);
 }
 
 }  // namespace
