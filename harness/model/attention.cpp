@@ -62,7 +62,7 @@ at::Tensor masked_attention(const at::Tensor& queries, const at::Tensor& keys, c
 // faster than the library's attention: that computes its products in MKL. queries [G, T, head_dim]; keys, values
 // [S, head_dim]; output as queries.
 void attend_group(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values, int64_t window,
-                  at::Tensor output) {
+                  const at::Tensor& output) {
   const int64_t num_heads = queries.size(0), num_queries = queries.size(1), head_dim = queries.size(2);
   const int64_t offset = keys.size(0) - num_queries;
   const at::Tensor scaled = queries * (1 / std::sqrt(static_cast<double>(head_dim)));
