@@ -77,18 +77,24 @@ class ModelPlanner {
   void plan_dense() { measure(std::nullopt, false); }
 
   void plan_seed(uint64_t seed) {
-    std::set<double> routed_ratios;
+    std::set<double> routed_ratios, static_ratios;
     for (const MethodSpec& method : plan_.spec.methods) {
       for (const Layout& layout : layouts_of(method)) {
         const size_t conversion = convert(method, layout, seed);
-        const PlannedConversion& planned = model_.conversions[conversion];
-        const bool routed = planned.cell.error.empty() && planned.shape.top_k > 0;
-        if (routed) routed_ratios.insert(active_ratio(planned.shape));
         measure(conversion, false);
-        if (routed && method.oracle.value_or(plan_.spec.controls)) measure(conversion, true);
+        const PlannedConversion& planned = model_.conversions[conversion];
+        if (!planned.cell.error.empty()) continue;
+        const double ratio = active_ratio(planned.shape);
+        if (method.name == kStaticControl) static_ratios.insert(ratio);
+        if (planned.shape.top_k == 0) continue;
+        routed_ratios.insert(ratio);
+        if (method.oracle.value_or(plan_.spec.controls)) measure(conversion, true);
       }
     }
-    if (plan_.spec.controls) plan_static_controls(routed_ratios, seed);
+    if (!plan_.spec.controls) return;
+    for (const double ratio : routed_ratios) {
+      if (!static_ratios.contains(ratio)) plan_static_control(ratio, seed);
+    }
   }
 
  private:
@@ -110,11 +116,11 @@ class ModelPlanner {
 
   const LlamaConfig& config() const { return model_.checkpoint->config(); }
 
-  void plan_static_controls(const std::set<double>& ratios, uint64_t seed) {
+  void plan_static_control(double ratio, uint64_t seed) {
     MethodSpec control;
     control.name = kStaticControl;
     control.location = "controls";
-    for (const double ratio : ratios) measure(convert(control, {ratio, ""}, seed), false);
+    measure(convert(control, {ratio, ""}, seed), false);
   }
 
   // Adds the conversion unless the same one is there already. Returns its index.

@@ -45,7 +45,8 @@ struct SweepSpec {
   std::optional<CalibrationSpec> calibration;
   std::vector<MethodSpec> methods;
   std::vector<TaskSpec> tasks;
-  bool controls = true;  // static pruning at each active ratio, the oracle router on each routed method
+  // The oracle router on each routed method, and static pruning at each active ratio where no method is that already.
+  bool controls = true;
 };
 
 // settings: "calibration.windows=4", as --set takes them. Throws std::runtime_error if the file cannot be read,

@@ -73,6 +73,14 @@ TEST_F(SweepPlanTest, EveryRoutedMethodHasAnOracleAndAStaticControlOfItsSize) {
   EXPECT_THAT(ratios, ElementsAre(0.5, 0.75));
 }
 
+TEST_F(SweepPlanTest, StaticPruningInTheSweepIsTheControlOfItsSize) {
+  write_sweep(std::string(kMethods) +
+              "[[methods]]\nname = \"static_pruning\"\nactive_ratios = [0.5]\noptions = { compensation = \"bias\" }\n");
+  EXPECT_THAT(measured({"seeds=[7]", "methods.cmoe.oracle=false", "methods.random_split.oracle=false"}),
+              ElementsAre("dense", "cmoe S3A3E8 seed 7", "random_split S0A4E8 seed 7",
+                          "static_pruning S4A0E8 (compensation=bias) seed 7", "static_pruning S6A0E8 seed 7"));
+}
+
 TEST_F(SweepPlanTest, LabelsNameOptionsThatDifferFromTheirDefaults) {
   EXPECT_THAT(measured({"seeds=[7]", "methods.cmoe.options.propagate=dense"}),
               Contains("cmoe S3A3E8 (propagate=dense) seed 7 oracle"));
