@@ -1,4 +1,4 @@
-// Conversions: those of one seed share one pass over the calibration text.
+// Conversions: those that see the dense stream of the same text share one pass over it.
 #include <map>
 
 #include <fmt/format.h>
@@ -127,11 +127,20 @@ bool try_together(const StageContext& context, const ConversionPass& pass, Calib
 
 }  // namespace
 
+// Those that see the dense stream share a pass. One that sees its own stream shares nothing but the loading of layers,
+// so it goes alone: less is lost when the sweep is killed, and less held at a time.
 std::vector<ConversionPass> conversion_passes(const PlannedModel& model, const std::vector<size_t>& todo) {
-  std::map<uint64_t, ConversionPass> by_seed;
-  for (const size_t index : todo) by_seed[model.conversions[index].seed].push_back(index);
   std::vector<ConversionPass> passes;
-  for (auto& [seed, pass] : by_seed) passes.push_back(std::move(pass));
+  std::map<uint64_t, ConversionPass> dense_by_seed;
+  for (const size_t index : todo) {
+    const PlannedConversion& planned = model.conversions[index];
+    if (planned.converter->calibration().propagation == Propagation::kConverted) {
+      passes.push_back({index});
+    } else {
+      dense_by_seed[planned.seed].push_back(index);
+    }
+  }
+  for (auto& [seed, pass] : dense_by_seed) passes.push_back(std::move(pass));
   return passes;
 }
 
