@@ -154,7 +154,7 @@ TEST_F(ModelCommandsTest, InspectDescribesADatabase) {
   }
   const json inspected = json::parse(output({"inspect", "results.sqlite", "--json"}));
   EXPECT_EQ(inspected["kind"], "database");
-  EXPECT_EQ(inspected["by_stage"]["convert failed"], 1);
+  EXPECT_EQ(inspected["runs"]["convert failed"], 1);
   EXPECT_EQ(inspected["failures"]["no luck"], 1);
 }
 
