@@ -84,6 +84,22 @@ TEST_F(RunCommandTest, ANewTaskOnOldConversionsOnlyMeasures) {
   EXPECT_EQ(runs().size(), before.size() + 13);
 }
 
+TEST_F(RunCommandTest, ModelsOfOneSweepDoNotMix) {
+  std::string sweep_file = read_file(sweep_path());
+  const size_t model = sweep_file.find("[model]"), calibration = sweep_file.find("[calibration]");
+  const std::string table = "[[models]]\npath = \"model\"\ndtype = ";
+  sweep_file.replace(model, calibration - model, table + "\"float32\"\n" + table + "\"bfloat16\"\n");
+  folder_.write("tiny.toml", sweep_file);
+  const ProgramResult result = sweep("run", {"--set", "seeds=[0]"});
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  std::map<std::string, int64_t> measured;
+  for (const RunRecord& run : runs()) {
+    if (run.stage == "measure") ++measured[run.config["dtype"].get<std::string>()];
+  }
+  EXPECT_EQ(measured["float32"], 7);
+  EXPECT_EQ(measured["bfloat16"], 7);
+}
+
 TEST_F(RunCommandTest, ALostOrAlteredConversionIsMadeAgain) {
   sweep("run");
   std::vector<RunRecord> converted = runs();
@@ -194,11 +210,14 @@ TEST_F(RunCommandTest, AFolderThatCannotBeMadeIsATryAgain) {
 }
 
 TEST_F(RunCommandTest, AReadOnlyFolderIsATryAgain) {
-  if (geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
-  std::filesystem::create_directory(folder_ / "read_only");
-  std::filesystem::permissions(folder_ / "read_only",
-                               std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
-  EXPECT_THAT(sentence(75, "run", {"--db", "read_only/tiny.sqlite"}), HasSubstr("cannot be written"));
+  // Root may write to any folder but those of the kernel.
+  std::filesystem::path read_only = "/proc";
+  if (geteuid() != 0) {
+    read_only = folder_ / "read_only";
+    std::filesystem::create_directory(read_only);
+    std::filesystem::permissions(read_only, std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
+  }
+  EXPECT_THAT(sentence(75, "run", {"--db", (read_only / "tiny.sqlite").string()}), HasSubstr("cannot be written"));
 }
 
 TEST_F(RunCommandTest, TwoSweepsDoNotShareADatabase) {
