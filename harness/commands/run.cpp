@@ -72,6 +72,11 @@ std::function<int()> define_run(CLI::App& command) {
   };
   auto arguments = std::make_shared<Arguments>();
   add_sweep_arguments(command, arguments->sweep);
+  command.footer(
+      "Stopped at any moment, the same command goes on where it was. A cell that fails is a row with its reason, "
+      "tried\n"
+      "again by the next run; the exit code is then 4.\n\n"
+      "  moebench run sweeps/quickstart.toml --set 'seeds=[0]' --db first.sqlite");
   command.add_flag("--dry-run", arguments->dry_run, "only say what would be done, as `plan` does");
   return [arguments] {
     if (!arguments->dry_run) return run_until_interrupted(arguments->sweep);

@@ -6,13 +6,16 @@
 namespace moebench {
 
 void add_sweep_arguments(CLI::App& command, SweepArguments& arguments) {
-  command.add_option("sweep", arguments.sweep_file, "the sweep file, as in sweeps/quickstart.toml")->required();
+  command.add_option("sweep", arguments.sweep_file, "the sweep file, as in sweeps/quickstart.toml")
+      ->required()
+      ->type_name("FILE");
   command
       .add_option("--set", arguments.settings,
                   "change a value of the sweep file: calibration.windows=4, methods.cmoe.options.score=paper")
       ->allow_extra_args(false);
   add_data_option(command, arguments.data_folder);
-  command.add_option("--db", arguments.database, "results database (default: <name of the sweep>.sqlite)");
+  command.add_option("--db", arguments.database, "results database (default: <name of the sweep>.sqlite)")
+      ->type_name("FILE");
 }
 
 SweepSpec read_sweep(const SweepArguments& arguments) {
