@@ -65,11 +65,9 @@ void cluster_layer(benchmark::State& state) {
   const int64_t num_neurons = state.range(0), num_experts = state.range(1), num_shared = state.range(2);
   const MarkerMatrix markers(skewed_marks(num_neurons), kMarksPerToken, num_neurons);
   for (auto _ : state) {
-    const auto by_rate = neurons_by_rate(markers);
-    const auto routed_begin = by_rate.begin() + num_shared * num_neurons / num_experts;
-    const std::vector<int64_t> seeds(routed_begin, routed_begin + (num_experts - num_shared));
-    std::vector<int64_t> routed(routed_begin, by_rate.end());
-    std::sort(routed.begin(), routed.end());
+    const auto all = other_neurons({}, num_neurons);
+    const auto routed = other_neurons(most_marked(markers, all, num_shared * num_neurons / num_experts), num_neurons);
+    const auto seeds = most_marked(markers, routed, num_experts - num_shared);
     for (const auto& cluster : cluster_by_markers(markers, routed, seeds, MarkerDistance::kL1)) {
       benchmark::DoNotOptimize(representative(markers, cluster));
     }

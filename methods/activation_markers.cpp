@@ -1,6 +1,5 @@
 #include "methods/activation_markers.h"
 
-#include <algorithm>
 #include <numeric>
 
 #include <ATen/ATen.h>
@@ -30,12 +29,23 @@ std::span<const int32_t> MarkerMatrix::tokens(int64_t neuron) const {
   return std::span(tokens_).subspan(first_[neuron], count(neuron));
 }
 
-std::vector<int64_t> neurons_by_rate(const MarkerMatrix& markers) {
-  std::vector<int64_t> neurons(markers.num_neurons());
-  std::iota(neurons.begin(), neurons.end(), int64_t{0});
-  std::stable_sort(neurons.begin(), neurons.end(),
-                   [&](int64_t left, int64_t right) { return markers.count(left) > markers.count(right); });
-  return neurons;
+std::vector<int64_t> most_marked(const MarkerMatrix& markers, std::span<const int64_t> neurons, int64_t count) {
+  std::vector<float> counts;
+  for (const int64_t neuron : neurons) counts.push_back(static_cast<float>(markers.count(neuron)));
+  const at::Tensor top = std::get<1>(at::tensor(counts).topk(count));
+  std::vector<int64_t> chosen;
+  for (int64_t rank = 0; rank < count; ++rank) chosen.push_back(neurons[top.const_data_ptr<int64_t>()[rank]]);
+  return chosen;
+}
+
+std::vector<int64_t> other_neurons(std::span<const int64_t> taken, int64_t num_neurons) {
+  std::vector<bool> is_taken(num_neurons);
+  for (const int64_t neuron : taken) is_taken[neuron] = true;
+  std::vector<int64_t> others;
+  for (int64_t neuron = 0; neuron < num_neurons; ++neuron) {
+    if (!is_taken[neuron]) others.push_back(neuron);
+  }
+  return others;
 }
 
 ActivationScore parse_activation_score(const std::string& option) {

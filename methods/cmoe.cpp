@@ -1,6 +1,5 @@
 // CMoE (arXiv 2502.04416): the most often active neurons are shared, the others are clustered by when they are active,
 // and the router reads each cluster's representative neuron. Without training.
-#include <algorithm>
 #include <array>
 #include <stdexcept>
 
@@ -39,15 +38,15 @@ class CmoeObserver : public LayerObserver {
 
   LayerConversion convert(const DenseLayer& layer, const MoeShape& shape) override {
     const MarkerMatrix markers = markers_.matrix();
-    const std::vector<int64_t> by_rate = neurons_by_rate(markers);
-    const auto first_routed = by_rate.begin() + shape.num_shared_experts * shape.expert_intermediate_size;
-    const std::vector<int64_t> seeds(first_routed, first_routed + shape.num_routed_experts());
-    std::vector<int64_t> routed(first_routed, by_rate.end());
-    std::sort(routed.begin(), routed.end());
+    const int64_t num_shared = shape.num_shared_experts * shape.expert_intermediate_size;
+    const std::vector<int64_t> all = other_neurons({}, markers.num_neurons());
+    const std::vector<int64_t> shared = most_marked(markers, all, num_shared);
+    const std::vector<int64_t> routed = other_neurons(shared, markers.num_neurons());
+    const std::vector<int64_t> seeds = most_marked(markers, routed, shape.num_routed_experts());
 
     LayerConversion conversion;
     conversion.top_k = shape.top_k;
-    if (shape.num_shared_experts > 0) conversion.shared = expert_of({by_rate.begin(), first_routed});
+    if (shape.num_shared_experts > 0) conversion.shared = expert_of(shared);
     std::vector<int64_t> representatives;
     for (const std::vector<int64_t>& cluster : cluster_by_markers(markers, routed, seeds, distance_)) {
       conversion.experts.push_back(expert_of(cluster));

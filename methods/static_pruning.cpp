@@ -90,7 +90,8 @@ class StaticPruningObserver : public LayerObserver {
   LayerConversion convert(const DenseLayer& layer, const MoeShape& shape) override {
     const int64_t num_kept = shape.num_shared_experts * shape.expert_intermediate_size;
     LayerConversion conversion;
-    conversion.shared = expert_of(largest(importance(layer), num_kept));
+    conversion.shared =
+        expert_of(options_.criterion == "rate" ? most_marked(num_kept) : largest(importance(layer), num_kept));
     compensate(*conversion.shared, layer);
     return conversion;
   }
@@ -104,7 +105,6 @@ class StaticPruningObserver : public LayerObserver {
   }
 
   at::Tensor importance(const DenseLayer& layer) const {
-    if (options_.criterion == "rate") return rates();
     const at::Tensor squared_norms =
         layer.weights.down_proj.to(at::kFloat).square().sum({0}, false, at::kDouble).to(at::kCPU);
     if (options_.criterion == "energy") return energy_->mean() * squared_norms;
@@ -118,14 +118,9 @@ class StaticPruningObserver : public LayerObserver {
     return fluctuation_->published() * squared_norms;
   }
 
-  at::Tensor rates() const {
+  std::vector<int64_t> most_marked(int64_t count) const {
     const MarkerMatrix markers = markers_->matrix();
-    at::Tensor counts = at::empty({markers.num_neurons()}, at::kDouble);
-    double* values = counts.mutable_data_ptr<double>();
-    for (int64_t neuron = 0; neuron < markers.num_neurons(); ++neuron) {
-      values[neuron] = static_cast<double>(markers.count(neuron));
-    }
-    return counts;
+    return moebench::most_marked(markers, other_neurons({}, markers.num_neurons()), count);
   }
 
   void compensate(ExpertSpec& kept, const DenseLayer& layer) const {

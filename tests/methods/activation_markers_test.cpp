@@ -1,6 +1,7 @@
 #include "methods/activation_markers.h"
 
 #include <numeric>
+#include <set>
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -42,9 +43,23 @@ TEST(MarkerMatrixTest, KeepsTheTokensOfEachNeuron) {
   EXPECT_EQ(markers.count(1), 3);
 }
 
-TEST(MarkerMatrixTest, EquallyOftenMarkedNeuronsAreOrderedByIndex) {
-  const std::vector<int32_t> marks = {4, 2, 4, 1, 3, 2};
-  EXPECT_THAT(neurons_by_rate(MarkerMatrix(marks, 2, 5)), ElementsAre(2, 4, 1, 3, 0));
+TEST(MarkerMatrixTest, MostOftenMarkedNeuronsComeFirst) {
+  const std::vector<int32_t> marks = {4, 2, 4, 1, 4, 2};
+  const MarkerMatrix markers(marks, 2, 5);
+  EXPECT_THAT(most_marked(markers, std::vector<int64_t>{0, 1, 2, 3, 4}, 3), ElementsAre(4, 2, 1));
+  EXPECT_THAT(most_marked(markers, std::vector<int64_t>{0, 1, 2}, 1), ElementsAre(2));
+}
+
+TEST(MarkerMatrixTest, EquallyOftenMarkedNeuronsAreChosenTheSameWayAlways) {
+  const std::vector<int32_t> marks = {4, 2, 0, 1, 3, 5};
+  const std::vector<int64_t> all = other_neurons({}, 6);
+  const auto chosen = most_marked(MarkerMatrix(marks, 2, 6), all, 3);
+  EXPECT_EQ(std::set(chosen.begin(), chosen.end()).size(), 3u);
+  EXPECT_EQ(most_marked(MarkerMatrix(marks, 2, 6), all, 3), chosen);
+}
+
+TEST(MarkerMatrixTest, OtherNeuronsAreTheComplement) {
+  EXPECT_THAT(other_neurons(std::vector<int64_t>{3, 0}, 5), ElementsAre(1, 2, 4));
 }
 
 TEST(ActivationMarkersTest, CodeScoreNormalisesTokensAndRows) {
