@@ -106,7 +106,11 @@ class Smollm2ConversionTest : public testing::Test {
   }
 
   // Of the first five blocks: exp of the mean over blocks of the mean negative log-likelihood of 2047 targets.
-  double perplexity(const Conversion& conversion) const { return std::exp(mean_nll(conversion, 5)); }
+  double perplexity(const Conversion& conversion) const {
+    const double perplexity = std::exp(mean_nll(conversion, 5));
+    RecordProperty("perplexity", std::to_string(perplexity));
+    return perplexity;
+  }
 
   double mean_nll(const Conversion& conversion, int64_t num_blocks) const {
     const at::NoGradGuard no_grad;
@@ -149,9 +153,10 @@ TEST_F(Smollm2ConversionTest, ReleasedSixteenExpertsGiveTheReleasedLikelihood) {
   EXPECT_NEAR(mean_nll(released_conversion("b_cmoe_smollm2_S2A6E16", 6), 1), 4.98000, 2e-2);
 }
 
-TEST_F(Smollm2ConversionTest, OracleOnTheReleasedExpertsGivesTheReferenceLikelihood) {
+// With bf16 products there, which move single blocks by up to 3 %.
+TEST_F(Smollm2ConversionTest, OracleOnTheReleasedExpertsReachesTheReference) {
   const Conversion oracle = with_oracle_router(released_conversion("b_cmoe_smollm2_S3A3E8", 3));
-  EXPECT_NEAR(mean_nll(oracle, 1), 3.1184, 0.01);  // bf16 products there
+  EXPECT_NEAR(perplexity(oracle), 36.421, 0.01 * 36.421);
 }
 
 // Single flips of the router add up along the layers: 6 marks in a thousand at most where this was written.
