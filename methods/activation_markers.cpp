@@ -1,13 +1,18 @@
 #include "methods/activation_markers.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 namespace moebench {
 namespace {
 
 constexpr double kNormFloor = 1e-12;  // torch.nn.functional.normalize's eps
+
+// Scores of so many tokens stay in a core's cache on their way to the marks.
+constexpr int64_t kBlockTokens = 32;
 
 at::Tensor row_norms(const at::Tensor& rows) { return rows.to(at::kFloat).norm(2, {1}).clamp_min_(kNormFloor); }
 
@@ -68,7 +73,19 @@ at::Tensor ActivationMarkers::scores(const FfnChunk& chunk) const {
 }
 
 void ActivationMarkers::observe(const FfnChunk& chunk) {
-  const at::Tensor top = std::get<1>(scores(chunk).topk(top_activations_, 1)).to(at::kCPU, at::kInt).contiguous();
+  const int64_t num_tokens = chunk.inputs.size(0);
+  const int64_t block = chunk.inputs.is_cpu() ? kBlockTokens : num_tokens;
+  const at::Tensor top = at::empty({num_tokens, top_activations_}, at::kInt);
+  at::parallel_for(0, num_tokens, block, [&](int64_t begin, int64_t end) {
+    for (int64_t first = begin; first < end; first += block) {
+      const int64_t size = std::min(block, end - first);
+      const auto rows = [&](const at::Tensor& tensor) { return tensor.narrow(0, first, size); };
+      const at::Tensor inputs = rows(chunk.inputs), gate = rows(chunk.gate), up = rows(chunk.up),
+                       activations = rows(chunk.activations), residual = rows(chunk.residual);
+      const FfnChunk part{inputs, gate, up, activations, residual, chunk.domain};
+      rows(top).copy_(std::get<1>(scores(part).topk(top_activations_, 1)));
+    }
+  });
   marks_.insert(marks_.end(), top.const_data_ptr<int32_t>(), top.const_data_ptr<int32_t>() + top.numel());
 }
 
