@@ -121,7 +121,10 @@ TEST_F(SmolLm2Test, GreedyContinuationsWithoutACacheEqualTransformers) {
   }
 }
 
-TEST_F(SmolLm2Test, Bfloat16StaysWithinTheDriftMeasuredOnTransformers) {
+// Short of transformers' own drift in one respect: there the mean of every single text moves by less than 1e-2, here
+// three of the nine longer ones by up to 1.9e-2. So this holds single tokens to that drift, but only the mean over all
+// texts. An open defect, not a tolerance.
+TEST_F(SmolLm2Test, Bfloat16TokensStayWithinTheDriftMeasuredOnTransformers) {
   const LlamaModel model = LlamaModel::load(*checkpoint_, {.dtype = at::kBFloat16});
   Distance distance;
   double sum = 0, expected_sum = 0;
