@@ -1,29 +1,15 @@
 // resolve_model_path: where scripts/fetch puts models.
 #include <algorithm>
-#include <cstdlib>
 #include <stdexcept>
 #include <vector>
 
+#include "harness/cache_folder.h"
 #include "harness/checkpoint/checkpoint.h"
 
 namespace moebench {
 namespace {
 
 namespace fs = std::filesystem;
-
-// An unset or empty variable is no folder.
-fs::path folder_from_environment(const char* variable) {
-  const char* value = std::getenv(variable);
-  return value == nullptr ? "" : value;
-}
-
-fs::path models_folder() {
-  if (const fs::path cache = folder_from_environment("MOEBENCH_CACHE"); !cache.empty()) return cache / "models";
-  if (const fs::path cache = folder_from_environment("XDG_CACHE_HOME"); !cache.empty()) {
-    return cache / "moebench" / "models";
-  }
-  return folder_from_environment("HOME") / ".cache" / "moebench" / "models";
-}
 
 // The .gguf files of a folder that one can open: of a split set, only the first.
 std::vector<fs::path> gguf_files(const fs::path& folder) {
@@ -43,15 +29,15 @@ fs::path resolve_model_path(const std::string& model) {
   std::error_code ignored;
   if (!model.empty() && fs::exists(model, ignored)) return model;
   const bool is_name = !model.empty() && model.find('/') == std::string::npos && model != "..";
-  const fs::path folder = models_folder() / model;
+  const fs::path folder = cache_folder() / "models" / model;
   if (!is_name || !fs::is_directory(folder, ignored)) {
     throw std::invalid_argument("model '" + model + "': no such path" +
                                 (is_name ? ", and " + folder.string() +
                                                " does not exist; if it is a model that "
-                                               "scripts/fetch knows (smollm2-135m, stories260k), run scripts/fetch " +
+                                               "scripts/fetch knows (smollm2-135m), run scripts/fetch " +
                                                model
                                          : "; give a Hugging Face directory, a .gguf file or the name of a model that "
-                                           "scripts/fetch knows (smollm2-135m, stories260k)"));
+                                           "scripts/fetch knows (smollm2-135m)"));
   }
   if (fs::exists(folder / "config.json", ignored)) return folder;
   const auto files = gguf_files(folder);

@@ -1,28 +1,14 @@
 // Texts by name: in the user's data folder, then in the cache that scripts/fetch fills.
-#include <cstdlib>
 #include <stdexcept>
 #include <vector>
 
+#include "harness/cache_folder.h"
 #include "harness/text/corpus.h"
 
 namespace moebench {
 namespace {
 
 namespace fs = std::filesystem;
-
-// An unset or empty variable is no folder.
-fs::path folder_from_environment(const char* variable) {
-  const char* value = std::getenv(variable);
-  return value == nullptr ? "" : value;
-}
-
-fs::path fetched_texts() {
-  if (const fs::path cache = folder_from_environment("MOEBENCH_CACHE"); !cache.empty()) return cache / "text";
-  if (const fs::path cache = folder_from_environment("XDG_CACHE_HOME"); !cache.empty()) {
-    return cache / "moebench" / "text";
-  }
-  return folder_from_environment("HOME") / ".cache" / "moebench" / "text";
-}
 
 // Where a data folder may keep the text, likeliest first.
 std::vector<fs::path> places_in(const fs::path& data, const std::string& name) {
@@ -57,7 +43,7 @@ fs::path find_text(const std::string& name_or_path) {
       if (is_file(place)) return place;
     }
   }
-  const fs::path fetched = fetched_texts() / (name_or_path + ".jsonl");
+  const fs::path fetched = cache_folder() / "text" / (name_or_path + ".jsonl");
   if (is_file(fetched)) return fetched;
   throw std::runtime_error("text '" + name_or_path + "': no such file, not " +
                            (data.empty() ? "in a data folder (none is given)" : "in the data folder " + data.string()) +
