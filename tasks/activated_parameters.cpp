@@ -13,17 +13,6 @@
 namespace moebench {
 namespace {
 
-struct ActivatedParametersOptions {
-  std::string text = "wiki-passages-test";
-  int64_t window = 2048;
-  int64_t max_windows = 8;
-  void for_each(auto&& visit) {
-    visit("text", text, "what /measured is averaged over: a file, or the name of a known text");
-    visit("window", window, "tokens of a window");
-    visit("max_windows", max_windows, "only the first so many windows; 0 = all");
-  }
-};
-
 FeedForwardCounts count_feed_forward(const LlamaLayer& layer, const LlamaConfig& config) {
   const MoeLayer* mixture = moe_layer(layer);
   if (mixture == nullptr) return dense_feed_forward_counts(config);
@@ -45,7 +34,7 @@ Metric count_metric(const std::string& name, double value) { return {name, "para
 
 class ActivatedParameters : public Task {
  public:
-  explicit ActivatedParameters(ActivatedParametersOptions options) : options_(std::move(options)) {}
+  explicit ActivatedParameters(RoutedTextOptions options) : options_(std::move(options)) {}
 
   std::string data_hash() const override { return read_named_corpus(options_.text).content_hash; }
 
@@ -85,10 +74,10 @@ class ActivatedParameters : public Task {
     return totals;
   }
 
-  ActivatedParametersOptions options_;
+  RoutedTextOptions options_;
 };
 
-const Registration<Task, ActivatedParameters, ActivatedParametersOptions> registration(
+const Registration<Task, ActivatedParameters, RoutedTextOptions> registration(
     "activated_parameters",
     "parameters a token uses: /ffn = feed-forward with routers and biases; /non_embedding = also attention and norms; "
     "/all = also embedding and head, once if tied; /measured = /all with the experts that a text's tokens really "

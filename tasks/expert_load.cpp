@@ -18,17 +18,6 @@
 namespace moebench {
 namespace {
 
-struct ExpertLoadOptions {
-  std::string text = "wiki-passages-test";
-  int64_t window = 2048;
-  int64_t max_windows = 8;
-  void for_each(auto&& visit) {
-    visit("text", text, "what is routed: a file, or the name of a known text");
-    visit("window", window, "tokens of a window");
-    visit("max_windows", max_windows, "only the first so many windows; 0 = all");
-  }
-};
-
 struct LayerLoad {
   double entropy = 1;
   int64_t dead_experts = 0;
@@ -60,7 +49,7 @@ void add_load(const std::string& prefix, double entropy, double dead_experts, do
 
 class ExpertLoad : public Task {
  public:
-  explicit ExpertLoad(ExpertLoadOptions options) : options_(std::move(options)) {}
+  explicit ExpertLoad(RoutedTextOptions options) : options_(std::move(options)) {}
 
   std::string data_hash() const override { return read_named_corpus(options_.text).content_hash; }
 
@@ -100,10 +89,10 @@ class ExpertLoad : public Task {
     }
   }
 
-  ExpertLoadOptions options_;
+  RoutedTextOptions options_;
 };
 
-const Registration<Task, ExpertLoad, ExpertLoadOptions> registration(
+const Registration<Task, ExpertLoad, RoutedTextOptions> registration(
     "expert_load", "share of tokens that visit each expert, its entropy, dead experts, busiest over mean; per layer");
 
 }  // namespace

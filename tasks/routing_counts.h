@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -11,6 +12,18 @@
 #include "harness/model/moe_layer.h"
 
 namespace moebench {
+
+// What text is routed: the options of every task that counts visits.
+struct RoutedTextOptions {
+  std::string text = "wiki-passages-test";
+  int64_t window = 2048;
+  int64_t max_windows = 8;
+  void for_each(auto&& visit) {
+    visit("text", text, "what is routed: a file, or the name of a known text");
+    visit("window", window, "tokens of a window");
+    visit("max_windows", max_windows, "only the first so many windows; 0 = all");
+  }
+};
 
 // The mixture in layer's feed-forward slot, or null if it is dense. Owned by the layer.
 const MoeLayer* moe_layer(const LlamaLayer& layer);
