@@ -1,5 +1,7 @@
 #include <unistd.h>
 #include <cstdlib>
+#include <filesystem>
+#include <system_error>
 
 #include "harness/commands/program.h"
 #include "harness/model/allocation.h"
@@ -12,7 +14,9 @@ namespace {
 void let_waiting_threads_sleep(char** arguments) {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
   setenv("OMP_WAIT_POLICY", "passive", 0);
-  execv("/proc/self/exe", arguments);  // returns only if it cannot, and then the program is merely slower
+  // By its own path, so that it keeps its name. Returns only if it cannot, and then the program is merely slower.
+  std::error_code ignored;
+  execv(std::filesystem::read_symlink("/proc/self/exe", ignored).c_str(), arguments);
 }
 
 }  // namespace

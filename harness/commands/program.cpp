@@ -1,5 +1,7 @@
 #include "harness/commands/program.h"
 
+#include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -95,6 +97,7 @@ int parse_and_run(int argument_count, char** arguments) {
 }  // namespace
 
 int run_program(int argument_count, char** arguments) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file over its size limit is a write that fails, and is reported as one
   log_to_stderr();
   return run_and_explain([&] { return parse_and_run(argument_count, arguments); });
 }
