@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include <ATen/Context.h>
+#include <fmt/format.h>
 
 #include "harness/model/moe_layer.h"
 
@@ -40,6 +41,20 @@ Precision precision_of(const ModelArguments& arguments) {
           .device = at::Device(arguments.device == "cuda" ? at::kCUDA : at::kCPU)};
 }
 
+namespace {
+
+// Indices into other weights would be applied without a word, and measured.
+void check_source(const Conversion& conversion, const ModelArguments& arguments, const Checkpoint& checkpoint) {
+  const auto source = conversion.metadata.find("source");
+  if (source == conversion.metadata.end() || *source == checkpoint.content_hash()) return;
+  throw std::invalid_argument(
+      fmt::format("{}: metadata.source: made from weights {}, but {} has {}; give the --model that it "
+                  "was made from, or convert this one",
+                  arguments.conversion, source->dump(), arguments.model, checkpoint.content_hash()));
+}
+
+}  // namespace
+
 LoadedModel load_model(const ModelArguments& arguments) {
   if (arguments.use_oracle_router && arguments.conversion.empty()) {
     throw std::invalid_argument("--oracle chooses among a conversion's experts; give the conversion with --conversion");
@@ -53,6 +68,7 @@ LoadedModel load_model(const ModelArguments& arguments) {
     conversion = load_conversion(arguments.conversion);
     const LlamaConfig& config = checkpoint->config();
     check_conversion(*conversion, config.num_layers, config.intermediate_size, config.hidden_size);
+    check_source(*conversion, arguments, *checkpoint);
     if (arguments.use_oracle_router) conversion = with_oracle_router(*conversion);
   }
   LlamaModel model = LlamaModel::load(*checkpoint, precision);

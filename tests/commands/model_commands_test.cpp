@@ -135,6 +135,9 @@ TEST_F(ModelCommandsTest, AConversionOfAnotherModelIsRefused) {
   output(convert({"--shape", "S1A2E4"}));
   write_tiny_checkpoint(folder_ / "model", {.num_layers = 3});
   EXPECT_THAT(sentence(2, eval("perplexity", {"--conversion", "conversion.safetensors"})), HasSubstr("layers"));
+  write_tiny_checkpoint(folder_ / "model", {.seed = 2});
+  EXPECT_THAT(sentence(2, eval("perplexity", {"--conversion", "conversion.safetensors"})),
+              HasSubstr("metadata.source"));
 }
 
 TEST_F(ModelCommandsTest, InspectDescribesACheckpoint) {
