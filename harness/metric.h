@@ -31,6 +31,7 @@ struct Item {
 struct Measurement {
   std::vector<Metric> metrics;
   std::vector<Item> items;
+  int64_t text_tokens = 0;  // of the whole text that it read part of, as the model's tokenizer counts
 };
 
 }  // namespace moebench

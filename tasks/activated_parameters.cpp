@@ -54,7 +54,8 @@ class ActivatedParameters : public Task {
                         count_metric("activated_parameters/all", others + ffn.active),
                         measured,
                         count_metric("total_parameters", others + ffn.stored),
-                        {"active_ffn_share", "", share}}};
+                        {"active_ffn_share", "", share}},
+            .text_tokens = stream.numel()};
   }
 
  private:

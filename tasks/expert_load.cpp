@@ -70,7 +70,7 @@ class ExpertLoad : public Task {
       total.max_over_mean += load.max_over_mean;
       ++num_mixtures;
     }
-    Measurement measurement;
+    Measurement measurement{.text_tokens = stream.numel()};
     if (num_mixtures == 0) return measurement;
     const auto n = static_cast<double>(num_mixtures);
     add_load("expert_load", total.entropy / n, static_cast<double>(total.dead_experts), total.max_over_mean / n,

@@ -63,6 +63,7 @@ class Perplexity : public Task {
     const std::string name = corpus.name + "/" + protocol_name();
     const std::vector<TextWindow> windows = plan(stream.numel(), context.model.config());
     Measurement measurement;
+    measurement.text_tokens = stream.numel();
     measurement.items = score_windows(context, stream, windows, name);
     const WindowAverage mean = average(measurement.items);
     const double ppl = std::exp(mean.nll);

@@ -35,12 +35,13 @@ ModelRecord model_record(const StageContext& context, const PlannedMeasurement& 
   return record;
 }
 
-std::optional<DatasetRecord> dataset_record(const StageContext& context, const PlannedTask& task) {
+std::optional<DatasetRecord> dataset_record(const StageContext& context, const PlannedTask& task, int64_t tokens) {
   if (task.data_hash.empty()) return std::nullopt;
   DatasetRecord record;
   record.name = task.options.value("text", task.spec.name);
   record.content_hash = task.data_hash;
   record.tokenizer_hash = context.model.tokenizer_hash;
+  record.tokens = tokens;
   return record;
 }
 
@@ -67,7 +68,7 @@ class MeasuredModel {
     run.metrics = std::move(result.metrics);
     run.items = std::move(result.items);
     run.model = model_record(context_, measurement);
-    run.dataset = dataset_record(context_, task);
+    run.dataset = dataset_record(context_, task, result.text_tokens);
     context_.store.add(run);
     context_.progress.finish();
   }

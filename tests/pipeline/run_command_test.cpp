@@ -57,6 +57,7 @@ TEST_F(RunCommandTest, MakesTheTable) {
   for (const RunRecord& run : runs()) {
     EXPECT_EQ(run.status, "completed") << run.error;
     (run.stage == "convert" ? converted : measured) += 1;
+    if (run.stage == "measure") EXPECT_GT(run.dataset->tokens, 4 * 48) << "of the whole text";
   }
   EXPECT_EQ(converted, 2 * 4);
   EXPECT_EQ(measured, 1 + 2 * (4 + 2));
