@@ -1,4 +1,5 @@
 // eval: some tasks on one model, without a database.
+#include <chrono>
 #include <memory>
 
 #include <fmt/format.h>
@@ -41,10 +42,14 @@ std::vector<NamedTask> create_tasks(const Arguments& arguments) {
   return tasks;
 }
 
-std::vector<Measurement> measure(const std::vector<NamedTask>& tasks, LoadedModel& loaded) {
+struct TimedMeasurement : Measurement {
+  double seconds = 0;
+};
+
+std::vector<TimedMeasurement> measure(const std::vector<NamedTask>& tasks, LoadedModel& loaded) {
   SweepProgress progress = terminal_progress();
   for (const NamedTask& task : tasks) progress.expect(task.name);
-  std::vector<Measurement> measurements;
+  std::vector<TimedMeasurement> measurements;
   for (const NamedTask& task : tasks) {
     progress.start(task.name, task.name);
     TaskContext context{loaded.model, *loaded.tokenizer, loaded.conversion ? &*loaded.conversion : nullptr,
@@ -52,15 +57,18 @@ std::vector<Measurement> measure(const std::vector<NamedTask>& tasks, LoadedMode
                           throw_if_interrupted();
                           progress.update(done / total);
                         }};
-    measurements.push_back(task.task->measure(context));
+    const auto started = std::chrono::steady_clock::now();
+    Measurement measurement = task.task->measure(context);
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - started;
+    measurements.push_back({std::move(measurement), elapsed.count()});
     progress.finish();
   }
   return measurements;
 }
 
-void print_table(const std::vector<Measurement>& measurements) {
+void print_table(const std::vector<TimedMeasurement>& measurements) {
   fmt::print("{:<44} {:>16} {:>12} {:>9}  {}\n", "metric", "value", "± (se)", "n", "unit");
-  for (const Measurement& measurement : measurements) {
+  for (const TimedMeasurement& measurement : measurements) {
     for (const Metric& metric : measurement.metrics) {
       const std::string error = metric.standard_error ? fmt::format("{:.4g}", *metric.standard_error) : "";
       fmt::print("{:<44} {:>16.10g} {:>11} {:>9}  {}\n", metric.name, metric.value, error, metric.n, metric.unit);
@@ -76,12 +84,15 @@ nlohmann::ordered_json metric_json(const Metric& metric) {
 }
 
 void print_json(const Arguments& arguments, const std::vector<NamedTask>& tasks,
-                const std::vector<Measurement>& measurements) {
+                const std::vector<TimedMeasurement>& measurements) {
   nlohmann::ordered_json measured = nlohmann::ordered_json::array();
   for (size_t task = 0; task < tasks.size(); ++task) {
     nlohmann::ordered_json metrics = nlohmann::ordered_json::array();
     for (const Metric& metric : measurements[task].metrics) metrics.push_back(metric_json(metric));
-    measured.push_back({{"task", tasks[task].name}, {"options", tasks[task].options}, {"metrics", metrics}});
+    measured.push_back({{"task", tasks[task].name},
+                        {"options", tasks[task].options},
+                        {"seconds", measurements[task].seconds},
+                        {"metrics", metrics}});
   }
   const nlohmann::ordered_json result = {{"model", arguments.model.model},
                                          {"conversion", arguments.model.conversion},
@@ -96,7 +107,7 @@ int evaluate(const Arguments& arguments) {
   use_data_folder(arguments.data_folder);
   const std::vector<NamedTask> tasks = create_tasks(arguments);
   LoadedModel loaded = load_model(arguments.model);
-  const std::vector<Measurement> measurements = measure(tasks, loaded);
+  const std::vector<TimedMeasurement> measurements = measure(tasks, loaded);
   arguments.as_json ? print_json(arguments, tasks, measurements) : print_table(measurements);
   return 0;
 }
