@@ -9,6 +9,7 @@
 #include "harness/model/projection.h"
 #include "harness/model/rms_norm.h"
 #include "harness/model/rotary_embedding.h"
+#include "harness/model/weight.h"
 
 namespace moebench {
 namespace {
@@ -27,7 +28,7 @@ at::Tensor embedding_rows(const at::Tensor& embedding, const at::Tensor& ids) {
 }
 
 at::Tensor load_embedding(const Checkpoint& checkpoint, const Precision& precision) {
-  return checkpoint.load("model.embed_tokens.weight", precision.dtype).to(precision.device);
+  return load_weight(checkpoint, "model.embed_tokens.weight", precision);
 }
 
 }  // namespace
@@ -41,10 +42,9 @@ LlamaModel LlamaModel::load(const Checkpoint& checkpoint, const Precision& preci
   model.config_ = checkpoint.config();
   model.precision_ = precision;
   model.embedding_ = load_embedding(checkpoint, precision);
-  model.final_norm_ = checkpoint.load("model.norm.weight", precision.dtype).to(precision.device);
-  model.head_ = model.config_.tie_word_embeddings
-                    ? model.embedding_
-                    : checkpoint.load("lm_head.weight", precision.dtype).to(precision.device);
+  model.final_norm_ = load_weight(checkpoint, "model.norm.weight", precision);
+  model.head_ =
+      model.config_.tie_word_embeddings ? model.embedding_ : load_weight(checkpoint, "lm_head.weight", precision);
   const auto rotary_embedding = std::make_shared<RotaryEmbedding>(model.config_, precision.device);
   for (int64_t layer = 0; layer < model.config_.num_layers; ++layer) {
     model.layers_.push_back(LlamaLayer::load(checkpoint, layer, precision, rotary_embedding));

@@ -8,6 +8,7 @@
 #include "harness/model/projection.h"
 #include "harness/model/rms_norm.h"
 #include "harness/model/rotary_embedding.h"
+#include "harness/model/weight.h"
 
 namespace moebench {
 namespace {
@@ -18,9 +19,7 @@ class LayerReader {
   LayerReader(const Checkpoint& checkpoint, int64_t index, const Precision& precision)
       : checkpoint_(checkpoint), prefix_("model.layers." + std::to_string(index) + "."), precision_(precision) {}
 
-  at::Tensor read(const std::string& name) const {
-    return checkpoint_.load(prefix_ + name, precision_.dtype).to(precision_.device);
-  }
+  at::Tensor read(const std::string& name) const { return load_weight(checkpoint_, prefix_ + name, precision_); }
   // q, k and v below one another: one product instead of three.
   at::Tensor read_qkv(const std::string& suffix) const {
     return at::cat(

@@ -1,5 +1,5 @@
 // How many parameters a model stores and how many a token uses; arithmetic on counts, no tensors
-// (specs: methods 0.1, P_act = P_base + active feed-forward + routers and biases).
+// (P_act = P_base + active feed-forward + routers and biases).
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,7 @@
 #include "harness/model/llama.h"
 
+#include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -7,8 +9,10 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "harness/model/weight.h"
 #include "tests/model/double_llama.h"
 #include "tests/model/memory_checkpoint.h"
 
@@ -189,6 +193,26 @@ TEST(LlamaTest, TextLongerThanThePositionsIsRefused) {
   } catch (const std::invalid_argument& error) {
     EXPECT_NE(std::string(error.what()).find("97 tokens"), std::string::npos) << error.what();
   }
+}
+
+TEST(LlamaTest, AWeightThatIsNotFiniteIsRefusedByName) {
+  MemoryCheckpoint checkpoint(tiny_llama_config());
+  for (const std::string& name : checkpoint.names()) {
+    for (const double value : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+      at::Tensor& tensor = checkpoint.tensor(name);
+      const at::Tensor sound = tensor.clone();
+      tensor.view(-1)[-1] = value;
+      EXPECT_THAT([&] { LlamaModel::load(checkpoint, kFp32); },
+                  testing::ThrowsMessage<std::runtime_error>(testing::HasSubstr(name)));
+      tensor = sound;
+    }
+  }
+  EXPECT_NO_THROW(LlamaModel::load(checkpoint, kFp32));
+}
+
+TEST(LlamaTest, LargeFiniteWeightsAreNotMistaken) {
+  EXPECT_TRUE(all_finite(at::full({8}, 3e38f)));
+  EXPECT_FALSE(all_finite(at::tensor({INFINITY, -INFINITY})));
 }
 
 TEST(LlamaTest, IdOutsideTheVocabularyIsRefused) {

@@ -21,6 +21,7 @@ class MemoryCheckpoint : public Checkpoint {
   std::vector<std::string> names() const override;
   bool contains(const std::string& name) const override { return tensors_.contains(name); }
   at::Tensor load(const std::string& name, at::ScalarType dtype) const override;
+  at::Tensor& tensor(const std::string& name) { return tensors_.at(name); }
   std::string content_hash() const override { return "random"; }
 
  private:

@@ -1,4 +1,4 @@
-// Expected values: counts by hand, and the table of activated parameters in the specs (methods 0.1).
+// Expected values: counts by hand, and the activated parameters that the papers give for these models.
 #include "harness/model/parameter_count.h"
 
 #include <gtest/gtest.h>
