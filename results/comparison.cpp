@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 
+#include "results/distinction.h"
 #include "results/ranking.h"
 #include "results/table_columns.h"
 
@@ -195,6 +196,17 @@ std::vector<Row> make_rows(const std::vector<RowRuns>& grouped, const std::vecto
   return rows;
 }
 
+// Rows that would read alike say what of their identities differs.
+void tell_apart(std::vector<Row>& rows) {
+  std::vector<Named> named;
+  for (const Row& row : rows) {
+    const nlohmann::json label = {row.about.model, row_label(row), row.about.shape, row.about.dtype};
+    named.push_back({label.dump(), row.about.identity});
+  }
+  const std::vector<std::string> texts = distinctions(named);
+  for (size_t row = 0; row < rows.size(); ++row) rows[row].distinction = texts[row];
+}
+
 void sort_rows(std::vector<Row>& rows) {
   std::map<std::string, size_t> model_order;
   for (const Row& row : rows) model_order.emplace(row.about.model, model_order.size());
@@ -234,6 +246,7 @@ Table compare_runs(const std::vector<RunRecord>& records) {
   Table table;
   for (const auto& [bench, column] : columns) table.columns.push_back(column);
   table.rows = make_rows(group(runs), columns);
+  tell_apart(table.rows);
   sort_rows(table.rows);
   compare_with_dense(table);
   rank_cells(table);

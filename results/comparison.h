@@ -9,7 +9,8 @@
 namespace moebench {
 
 // records: in order of starting, as a store gives them; where two measured the same with the same seed, the later
-// counts. Stages other than convert and measure are passed over.
+// counts. Other weights, devices, texts and versions of a stage are other rows or columns. Stages other than convert
+// and measure are passed over.
 Table compare_runs(const std::vector<RunRecord>& records);
 
 }  // namespace moebench

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "results/cell_text.h"
+#include "results/distinction.h"
 #include "results/markdown_table.h"
 #include "results/number_format.h"
 
@@ -40,8 +41,7 @@ std::string marks(const Table& table) {
   if (has_conversions(table)) {
     text +=
         "\nConversion is wall time, with all of a pass over the text that several conversions shared; peak memory is "
-        "the "
-        "whole process's.";
+        "the whole process's during that pass.";
   }
   return text + "\n";
 }
@@ -85,7 +85,8 @@ std::string measurements(const Table& table) {
     const Column& column = table.columns[index];
     if (!column.is_headline || column.task.empty()) continue;
     const std::string options = options_of(column);
-    const std::string task = escape_markdown(column.task + (options.empty() ? "" : " with " + options));
+    const std::string task =
+        escape_markdown(column.task + bracketed(column.distinction) + (options.empty() ? "" : " with " + options));
     const auto known = std::find(tasks.begin(), tasks.end(), task);
     if (known == tasks.end()) {
       tasks.push_back(task);

@@ -9,16 +9,6 @@
 namespace moebench {
 namespace {
 
-const Row* dense_parent(const Table& table, const Row& row) {
-  for (const Row& candidate : table.rows) {
-    if (candidate.kind == RowKind::kDense && candidate.about.model == row.about.model &&
-        candidate.about.dtype == row.about.dtype) {
-      return &candidate;
-    }
-  }
-  return nullptr;
-}
-
 bool competes(const Row& row, const Cell& cell) {
   return (row.kind == RowKind::kControl || row.kind == RowKind::kMethod) && cell.status == CellStatus::kValue &&
          std::isfinite(cell.value) && cell.failed_seeds.empty();
@@ -39,10 +29,10 @@ void rank_best_first(const std::vector<Cell*>& cells) {
 void rank_column(Table& table, size_t column) {
   const Direction direction = table.columns[column].direction;
   if (direction == Direction::kNeither || table.columns[column].task.empty()) return;
-  std::map<std::tuple<std::string, std::string, int64_t>, std::vector<Cell*>> groups;
+  std::map<std::pair<std::string, int64_t>, std::vector<Cell*>> groups;
   for (Row& row : table.rows) {
     Cell& cell = row.cells[column];
-    if (competes(row, cell)) groups[{row.about.model, row.about.dtype, rounded_ratio(row)}].push_back(&cell);
+    if (competes(row, cell)) groups[{row.about.parent_key(), rounded_ratio(row)}].push_back(&cell);
   }
   for (auto& [group, cells] : groups) {
     if (cells.size() < 2) continue;
@@ -61,11 +51,15 @@ int64_t rounded_ratio(const Row& row) {
 }
 
 void compare_with_dense(Table& table) {
+  std::map<std::string, const Row*> parents;
+  for (const Row& row : table.rows) {
+    if (row.kind == RowKind::kDense) parents.emplace(row.about.parent_key(), &row);
+  }
   for (Row& row : table.rows) {
-    const Row* dense = dense_parent(table, row);
-    if (dense == nullptr) continue;
+    const auto dense = parents.find(row.about.parent_key());
+    if (dense == parents.end()) continue;
     for (size_t column = 0; column < row.cells.size(); ++column) {
-      const Cell& parent = dense->cells[column];
+      const Cell& parent = dense->second->cells[column];
       Cell& cell = row.cells[column];
       const bool both = parent.status == CellStatus::kValue && cell.status == CellStatus::kValue;
       if (both && parent.value != 0) cell.ratio_to_dense = cell.value / parent.value;

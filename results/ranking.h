@@ -8,11 +8,11 @@ namespace moebench {
 // The active ratio in thousandths: rows of the same number are of the same activated size.
 int64_t rounded_ratio(const Row& row);
 
-// Sets Cell::ratio_to_dense wherever the dense row of the same model and dtype has a value.
+// Sets Cell::ratio_to_dense wherever the dense parent of the row has a value.
 void compare_with_dense(Table& table);
 
 // Sets Cell::rank: best and second best mean of those that show different numbers, where at least two rows of the same
-// model, dtype and active ratio compete. The dense parent and bounds do not, nor values that are not finite, nor means
+// dense parent and active ratio compete. The dense parent and bounds do not, nor values that are not finite, nor means
 // that lack a failed seed.
 void rank_cells(Table& table);
 

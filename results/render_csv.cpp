@@ -11,6 +11,7 @@ namespace {
 const std::vector<std::string> kHeader = {"model",
                                           "method",
                                           "options",
+                                          "distinction",
                                           "shape",
                                           "active_ratio",
                                           "router",
@@ -22,6 +23,7 @@ const std::vector<std::string> kHeader = {"model",
                                           "retrained_tokens",
                                           "task",
                                           "task_options",
+                                          "task_distinction",
                                           "metric",
                                           "unit",
                                           "better",
@@ -65,6 +67,7 @@ std::vector<std::string> fields_of(const Row& row) {
   return {about.model,
           about.method,
           row.options,
+          row.distinction,
           about.shape,
           exact(about.active_ratio),
           about.router,
@@ -75,8 +78,9 @@ std::vector<std::string> fields_of(const Row& row) {
 }
 
 std::vector<std::string> fields_of(const Column& column) {
-  return {column.task, column.task_options.empty() ? "" : column.task_options.dump(), column.metric, column.unit,
-          direction_name(column.direction)};
+  return {column.task,        column.task_options.empty() ? "" : column.task_options.dump(),
+          column.distinction, column.metric,
+          column.unit,        direction_name(column.direction)};
 }
 
 std::vector<std::string> fields_of(const Cell& cell) {

@@ -21,6 +21,7 @@ Json to_json(const Column& column) {
           {"better", direction_name(column.direction)},
           {"task", column.task},
           {"task_options", Json(column.task_options)},
+          {"distinction", column.distinction},
           {"headline", column.is_headline}};
 }
 
@@ -55,6 +56,7 @@ Json to_json(const Row& row, const std::vector<Column>& columns) {
                {"kind", kind_name(row.kind)},
                {"options", Json(about.options)},
                {"options_shown", row.options},
+               {"distinction", row.distinction},
                {"shape", about.shape},
                {"active_ratio", number(about.active_ratio)},
                {"router", about.router},

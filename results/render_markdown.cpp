@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include "results/cell_text.h"
+#include "results/distinction.h"
 #include "results/markdown_legend.h"
 #include "results/markdown_table.h"
 #include "results/number_format.h"
@@ -62,6 +62,7 @@ std::string title_of(const Column& column) {
   if (column.metric == "conversion/peak_memory") return "peak memory";
   std::string title = escape_markdown(column.metric);
   if (!column.detail.empty()) title += " (" + escape_markdown(column.detail) + ")";
+  title += escape_markdown(bracketed(column.distinction));
   if (column.direction == Direction::kLowerIsBetter) title += " ↓";
   if (column.direction == Direction::kHigherIsBetter) title += " ↑";
   return title;

@@ -50,16 +50,9 @@ void ResultStore::forget(const std::string& cell_key) {
   transaction.commit();
 }
 
-std::optional<RunRecord> ResultStore::find_completed(const std::string& cell_key) const {
-  const Transaction transaction(state_->database, Transaction::Kind::kRead);
-  std::vector<RunRecord> runs = read_runs(state_->database, cell_key);
-  if (runs.empty()) return std::nullopt;
-  return std::move(runs.front());
-}
-
 std::vector<RunRecord> ResultStore::runs() const {
   const Transaction transaction(state_->database, Transaction::Kind::kRead);
-  return read_runs(state_->database, std::nullopt);
+  return read_runs(state_->database);
 }
 
 std::vector<Item> ResultStore::items(const std::string& uuid) const { return read_items(state_->database, uuid); }

@@ -62,6 +62,9 @@ struct ArtifactRecord {
 //   "retrained_tokens"  0 if not retrained
 //   "seed"
 //   "task", "task_options"   stage "measure" only: name, and object with every default filled in
+//   "identity"      object: what decides the result, as hashes where it is data (harness/pipeline/planned_cells.cpp);
+//                   may be missing. "model", "tokenizer", "version", "seed", "task_data" and "conversion" are read of
+//                   it
 //
 // Stage "convert" yields the metrics "conversion/seconds" and "conversion/seconds/<phase>" (unit "s") and
 // "conversion/peak_memory" ("bytes"); they hold for every router on the same experts. Stage "measure" yields the
@@ -108,10 +111,9 @@ class ResultStore {
   // Removes the runs of this key, completed or failed, so that the cell is done anew: its artifact is gone.
   void forget(const std::string& cell_key);
 
-  std::optional<RunRecord> find_completed(const std::string& cell_key) const;  // without items
-  std::vector<RunRecord> runs() const;                                         // in order of starting, without items
-  std::vector<Item> items(const std::string& uuid) const;                      // by task, then id
-  nlohmann::ordered_json summary() const;                                      // see results/summary.h
+  std::vector<RunRecord> runs() const;                     // in order of starting, without items
+  std::vector<Item> items(const std::string& uuid) const;  // by task, then id
+  nlohmann::ordered_json summary() const;                  // see results/summary.h
 
  private:
   struct State;

@@ -54,32 +54,46 @@ Json calibration_key(const std::optional<CalibrationDescription>& calibration) {
   return {calibration->texts, calibration->windows, calibration->window, calibration->tokens};
 }
 
+void read_identity(const RunRecord& run, RunDescription& about) {
+  const Json& identity = member(run.config, "identity");
+  const bool is_conversion = run.stage == "convert";
+  const Json& conversion = is_conversion ? identity : member(identity, "conversion");
+  if (conversion.is_object()) {
+    about.identity = conversion;
+    about.identity.erase("seed");
+  } else if (const Json& model = member(identity, "model"); !model.is_null()) {
+    about.identity["model"] = model;
+  }
+  // A conversion knows the tokenizer if it has read text; a measurement does.
+  for (const Json& holder : {member(conversion, "calibration"), identity}) {
+    if (const Json& tokenizer = member(holder, "tokenizer"); !tokenizer.is_null())
+      about.identity["tokenizer"] = tokenizer;
+  }
+  if (is_conversion) return;
+  for (const char* field : {"version", "task_data"}) {
+    if (const Json& value = member(identity, field); !value.is_null()) about.task_identity[field] = value;
+  }
+}
+
 std::string conversion_key(const RunDescription& about) {
-  return Json{about.model,
-              about.dtype,
-              about.method,
-              about.options,
-              about.shape,
-              about.active_ratio,
-              calibration_key(about.calibration)}
+  Json identity = about.identity;
+  identity.erase("tokenizer");  // of a conversion without text it is not known
+  return Json{identity,      about.model, about.dtype,        about.method,
+              about.options, about.shape, about.active_ratio, calibration_key(about.calibration)}
       .dump();
 }
 
 std::map<std::string, Metric> index_metrics(const RunRecord& run) {
   std::map<std::string, Metric> metrics;
-  Metric total{.name = "conversion/seconds", .unit = "s", .direction = Direction::kLowerIsBetter};
-  bool has_phases = false;
-  for (const Metric& metric : run.metrics) {
-    metrics.emplace(metric.name, metric);
-    if (!metric.name.starts_with("conversion/seconds/")) continue;
-    total.value += metric.value;
-    has_phases = true;
-  }
-  if (has_phases) metrics.emplace(total.name, total);
+  for (const Metric& metric : run.metrics) metrics.emplace(metric.name, metric);
   return metrics;
 }
 
 }  // namespace
+
+std::string RunDescription::parent_key() const {
+  return Json{model, dtype, member(identity, "model"), member(identity, "tokenizer")}.dump();
+}
 
 RunDescription describe(const RunRecord& run) {
   const Json& config = run.config;
@@ -89,6 +103,7 @@ RunDescription describe(const RunRecord& run) {
   read(config, "dtype", about.dtype);
   read(config, "task", about.task);
   read_object(config, "task_options", about.task_options);
+  read_identity(run, about);
   if (about.is_dense()) {  // whatever else is said concerns conversions
     about.active_ratio = 1;
     return about;
@@ -112,11 +127,11 @@ std::vector<DescribedRun> describe_runs(const std::vector<RunRecord>& runs) {
     if (run.stage != "convert" && run.stage != "measure") continue;
     const RunDescription about = describe(run);
     const std::string conversion = conversion_key(about);
-    const Json bench = {about.task, about.task_options};
+    const Json bench = {about.task, about.task_options, about.task_identity};
     described.push_back({.record = &run,
                          .about = about,
                          .conversion_key = conversion,
-                         .row_key = Json{conversion, about.router, about.retrained_tokens}.dump(),
+                         .row_key = Json{conversion, about.parent_key(), about.router, about.retrained_tokens}.dump(),
                          .bench = run.stage == "convert" ? kConversionBench : bench.dump(),
                          .by_metric = index_metrics(run)});
   }

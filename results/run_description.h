@@ -29,9 +29,13 @@ struct RunDescription {
   std::optional<CalibrationDescription> calibration;
   bool overlaps_calibration = false;
   int64_t retrained_tokens = 0;
+  // Of the identity that a sweep records; empty where there is none.
+  nlohmann::json identity = nlohmann::json::object();  // tokenizer, and the conversion's without its seed, or the model
+  nlohmann::json task_identity = nlohmann::json::object();  // of the program's measuring and of the task's data
 
   bool is_dense() const { return method == "dense"; }
   bool is_oracle() const { return router == "oracle"; }
+  std::string parent_key() const;  // the same for a dense parent and all that was made of it
 };
 
 RunDescription describe(const RunRecord& run);
@@ -42,9 +46,8 @@ struct DescribedRun {
   RunDescription about;
   std::string conversion_key;  // the same for one conversion, whatever the router and the seed
   std::string row_key;         // the same for one row of a table: seeds and tasks apart
-  std::string bench;           // what it measures: a task with its options, or kConversionBench
-  std::map<std::string, Metric>
-      by_metric;  // with "conversion/seconds", the sum of its phases if only they are recorded
+  std::string bench;           // what it measures: a task with its options and data, or kConversionBench
+  std::map<std::string, Metric> by_metric;
 
   bool is_failed() const { return record->status != "completed"; }
   bool is_conversion() const { return record->stage == "convert"; }

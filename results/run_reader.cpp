@@ -63,15 +63,12 @@ RunRecord run_of(const Statement& row, const std::string& file) {
 
 using RunPositions = std::unordered_map<int64_t, size_t>;  // of the run with this id in the result
 
-void read_metrics(const Database& database, const std::string& which, const RunPositions& positions,
-                  std::vector<RunRecord>& runs, const std::optional<std::string>& cell_key) {
+void read_metrics(const Database& database, const RunPositions& positions, std::vector<RunRecord>& runs) {
   Statement row(database,
                 "SELECT sample.run_id, metric, unit, direction, value, n, standard_error FROM sample "
                 "JOIN stat ON stat.run_id = sample.run_id AND stat.series_id = sample.series_id "
                 "JOIN series ON series.id = sample.series_id "
-                "WHERE rep = 0" +
-                    which + " ORDER BY sample.run_id, sample.series_id");
-  if (cell_key) row.bind(*cell_key);
+                "WHERE rep = 0 ORDER BY sample.run_id, sample.series_id");
   while (row.step()) {
     const auto position = positions.find(row.integer(0));
     if (position == positions.end()) continue;
@@ -81,10 +78,8 @@ void read_metrics(const Database& database, const std::string& which, const RunP
   }
 }
 
-void read_artifacts(const Database& database, const std::string& which, const RunPositions& positions,
-                    std::vector<RunRecord>& runs, const std::optional<std::string>& cell_key) {
-  Statement row(database, "SELECT run_id, kind, path, sha256, bytes FROM artifact WHERE true" + which + " ORDER BY id");
-  if (cell_key) row.bind(*cell_key);
+void read_artifacts(const Database& database, const RunPositions& positions, std::vector<RunRecord>& runs) {
+  Statement row(database, "SELECT run_id, kind, path, sha256, bytes FROM artifact ORDER BY id");
   while (row.step()) {
     const auto position = positions.find(row.integer(0));
     if (position == positions.end()) continue;
@@ -94,20 +89,16 @@ void read_artifacts(const Database& database, const std::string& which, const Ru
 
 }  // namespace
 
-std::vector<RunRecord> read_runs(const Database& database, const std::optional<std::string>& completed_cell_key) {
-  const std::string cell = "cell_key = ? AND status = 'completed'";
-  Statement row(database,
-                kSelectRuns + (completed_cell_key ? "WHERE " + cell : std::string()) + " ORDER BY run.started, run.id");
-  if (completed_cell_key) row.bind(*completed_cell_key);
+std::vector<RunRecord> read_runs(const Database& database) {
+  Statement row(database, std::string(kSelectRuns) + "ORDER BY run.started, run.id");
   std::vector<RunRecord> runs;
   RunPositions positions;
   while (row.step()) {
     positions[row.integer(0)] = runs.size();
     runs.push_back(run_of(row, database.path().string()));
   }
-  const std::string which = completed_cell_key ? "run_id IN (SELECT id FROM run WHERE " + cell + ")" : "";
-  read_metrics(database, which.empty() ? "" : " AND sample." + which, positions, runs, completed_cell_key);
-  read_artifacts(database, which.empty() ? "" : " AND " + which, positions, runs, completed_cell_key);
+  read_metrics(database, positions, runs);
+  read_artifacts(database, positions, runs);
   return runs;
 }
 

@@ -1,7 +1,6 @@
 // Rows back into run records. Call within a transaction, so that all rows are of one moment.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,9 +9,8 @@
 
 namespace moebench {
 
-// In order of starting, without items. cell_key: only that cell's completed run. Throws std::runtime_error naming the
-// run whose config cannot be read.
-std::vector<RunRecord> read_runs(const Database& database, const std::optional<std::string>& completed_cell_key);
+// In order of starting, without items. Throws std::runtime_error naming the run whose config cannot be read.
+std::vector<RunRecord> read_runs(const Database& database);
 
 // By task, then id: numbers as numbers.
 std::vector<Item> read_items(const Database& database, const std::string& uuid);

@@ -33,7 +33,7 @@ struct Cell {
   std::string reason;  // of the first failed seed
   std::optional<double> ratio_to_dense;
   bool overlaps_calibration = false;  // measured on text that it was calibrated on
-  Rank rank = Rank::kNone;            // among the methods and controls of the same model, dtype and active ratio
+  Rank rank = Rank::kNone;            // among the methods and controls of the same dense parent and active ratio
 };
 
 // One metric of one task with one setting of its options; or of conversion.
@@ -42,7 +42,9 @@ struct Column {
   Direction direction = Direction::kNeither;
   std::string task;  // "" for conversion
   nlohmann::json task_options = nlohmann::json::object();
-  std::string detail;       // the options that tell it from columns of the same metric: "max_windows=5"; often ""
+  std::string detail;  // the options that tell it from columns of the same metric: "max_windows=5"; often ""
+  nlohmann::json identity = nlohmann::json::object();  // RunDescription::task_identity of its runs
+  std::string distinction;  // of columns of the same metric and options: "version 1"; nearly always ""
   bool is_headline = true;  // false: too fine for a table that is read (layers, phases)
 };
 
@@ -55,9 +57,10 @@ enum class RowKind {
 
 struct Row {
   RowKind kind = RowKind::kMethod;
-  std::string key;       // DescribedRun::row_key of its runs
-  RunDescription about;  // of any of its runs: they agree in all that makes a row
-  std::string options;   // that differ from the method's defaults or between its rows: "criterion=rate, refit=true"
+  std::string key;          // DescribedRun::row_key of its runs
+  RunDescription about;     // of any of its runs: they agree in all that makes a row
+  std::string options;      // that differ from the method's defaults or between its rows: "criterion=rate, refit=true"
+  std::string distinction;  // from rows that read alike, in what a sweep knows them by: "version 1"; mostly ""
   std::vector<int64_t> seeds;
   std::vector<Cell> cells;  // one for each column
 };
@@ -78,7 +81,7 @@ struct Table {
   std::vector<std::string> warnings;  // what makes rows less comparable than they look, a sentence each
 };
 
-// "cmoe", "static_pruning (criterion=rate)", "cmoe with oracle router (bound)".
+// "cmoe", "static_pruning (criterion=rate)", "cmoe with oracle router (bound)", "cmoe [version 1]".
 std::string row_label(const Row& row);
 
 }  // namespace moebench

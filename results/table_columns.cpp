@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include "results/distinction.h"
+
 namespace moebench {
 namespace {
 
@@ -12,7 +14,10 @@ constexpr std::string_view kConversionSeconds = "conversion/seconds";
 constexpr std::string_view kPhasePrefix = "conversion/seconds/";
 
 Column column_of(const DescribedRun& run, const std::string& metric) {
-  Column column{.metric = metric, .task = run.about.task, .task_options = run.about.task_options};
+  Column column{.metric = metric,
+                .task = run.about.task,
+                .task_options = run.about.task_options,
+                .identity = run.about.task_identity};
   if (!run.is_conversion()) return column;
   column.task.clear();
   column.task_options = nlohmann::json::object();
@@ -66,6 +71,16 @@ bool is_headline(const Column& column, const std::set<std::string>& names) {
   return column.direction != Direction::kNeither || name == column.task;
 }
 
+// Columns that would read alike say what of their identities differs.
+void tell_apart(std::vector<BenchColumn>& columns) {
+  std::vector<Named> named;
+  for (const auto& [bench, column] : columns) {
+    named.push_back({nlohmann::json{column.metric, column.task, column.task_options}.dump(), column.identity});
+  }
+  const std::vector<std::string> texts = distinctions(named);
+  for (size_t index = 0; index < columns.size(); ++index) columns[index].column.distinction = texts[index];
+}
+
 // The options in which columns of the same metric differ.
 std::string detail_of(const Column& column, const std::vector<BenchColumn>& columns) {
   std::set<std::string> differing;
@@ -88,8 +103,6 @@ std::vector<BenchColumn> make_columns(const std::vector<DescribedRun>& runs) {
   ColumnList list;
   for (const DescribedRun& run : runs) {
     for (const Metric& metric : run.record->metrics) list.add(run, metric);
-    const auto total = run.by_metric.find(std::string(kConversionSeconds));
-    if (total != run.by_metric.end()) list.add(run, total->second);
   }
   for (const DescribedRun& run : runs) list.add_if_empty(run);
   std::vector<BenchColumn> columns = list.take();
@@ -102,6 +115,7 @@ std::vector<BenchColumn> make_columns(const std::vector<DescribedRun>& runs) {
     column.is_headline = is_headline(column, names);
     column.detail = detail_of(column, columns);
   }
+  tell_apart(columns);
   return columns;
 }
 

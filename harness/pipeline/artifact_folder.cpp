@@ -4,7 +4,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 #include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <vector>
 

@@ -48,12 +48,6 @@ size_t num_differing_fields(const nlohmann::json& recorded, const nlohmann::json
   return differing;
 }
 
-const nlohmann::json& identity_of(const RunRecord& run) {
-  static const nlohmann::json nothing = nlohmann::json::object();
-  const auto found = run.config.find("identity");
-  return found == run.config.end() ? nothing : *found;
-}
-
 }  // namespace
 
 std::string SweepCell::key() const { return content_hash(identity); }
@@ -86,6 +80,12 @@ CellState RecordedCells::state(const std::string& key) const {
   const RunRecord* run = find(key);
   if (run == nullptr) return CellState::kMissing;
   return run->status == "completed" ? CellState::kDone : CellState::kFailed;
+}
+
+const nlohmann::json& identity_of(const RunRecord& run) {
+  static const nlohmann::json nothing = nlohmann::json::object();
+  const auto found = run.config.find("identity");
+  return found == run.config.end() ? nothing : *found;
 }
 
 std::vector<std::string> identity_differences(const nlohmann::json& recorded, const nlohmann::json& wanted) {

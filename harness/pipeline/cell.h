@@ -24,7 +24,12 @@ struct SweepCell {
   nlohmann::json config() const;  // RunRecord::config: the description with the identity under "identity"
 };
 
-enum class CellState { kDone, kMissing, kFailed };
+enum class CellState {
+  kDone,
+  kMissing,
+  kFailed,
+  kBlocked,  // a measurement whose conversion failed or cannot be made
+};
 
 // The runs of a database by key; a snapshot.
 class RecordedCells {
@@ -40,6 +45,9 @@ class RecordedCells {
   std::vector<RunRecord> runs_;
   std::map<std::string, size_t> by_key_;  // the completed run of a key, or its last failed one
 };
+
+// What the run was recorded with; an empty object if that is not known.
+const nlohmann::json& identity_of(const RunRecord& run);
 
 // One line for each field in which identities differ: "options.propagate: "dense" recorded, "converted" wanted".
 std::vector<std::string> identity_differences(const nlohmann::json& recorded, const nlohmann::json& wanted);

@@ -148,9 +148,9 @@ void expect_conversions(const std::vector<ConversionPass>& passes, SweepProgress
   for (const ConversionPass& pass : passes) progress.expect(kKind, static_cast<double>(pass.size()));
 }
 
-int64_t run_conversions(const StageContext& context, const std::vector<ConversionPass>& passes) {
+std::vector<size_t> run_conversions(const StageContext& context, const std::vector<ConversionPass>& passes) {
   CalibrationWindows windows(context);
-  int64_t failed = 0;
+  std::vector<size_t> failed;
   for (const ConversionPass& pass : passes) {
     throw_if_interrupted();
     if (pass.size() > 1 && try_together(context, pass, windows)) continue;
@@ -158,7 +158,7 @@ int64_t run_conversions(const StageContext& context, const std::vector<Conversio
       throw_if_interrupted();
       if (pass.size() > 1) context.progress.expect(kKind);
       const SweepCell& cell = context.model.conversions[index].cell;
-      failed += record_failure(context, cell, [&] { convert(context, {index}, windows); }) ? 0 : 1;
+      if (!record_failure(context, cell, [&] { convert(context, {index}, windows); })) failed.push_back(index);
     }
   }
   return failed;

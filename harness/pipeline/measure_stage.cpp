@@ -48,15 +48,15 @@ std::optional<DatasetRecord> dataset_record(const StageContext& context, const P
 // One model whose slots hold the dense parent or one of the conversions.
 class MeasuredModel {
  public:
-  explicit MeasuredModel(const StageContext& context)
-      : context_(context), model_(LlamaModel::load(*context.model.checkpoint, context.model.precision)) {}
+  explicit MeasuredModel(const StageContext& context) : context_(context) {}
 
   void measure(const PlannedMeasurement& measurement) {
     const PlannedTask& task = context_.plan.tasks[measurement.task];
     const double started = seconds_since_epoch();
     context_.progress.start(kind_of(context_, measurement), measurement.cell.label);
+    if (!model_) model_ = LlamaModel::load(*context_.model.checkpoint, context_.model.precision);
     choose(measurement);
-    TaskContext task_context{.model = model_,
+    TaskContext task_context{.model = *model_,
                              .tokenizer = *context_.model.tokenizer,
                              .conversion = conversion_ ? &*conversion_ : nullptr,
                              .progress = [this](double done, double total) {
@@ -77,7 +77,7 @@ class MeasuredModel {
   void choose(const PlannedMeasurement& measurement) {
     if (measurement.conversion == chosen_ && measurement.oracle == oracle_) return;
     // What is thrown below leaves the dense model, not half a conversion.
-    restore_dense(model_);
+    restore_dense(*model_);
     conversion_.reset();
     chosen_.reset();
     oracle_ = false;
@@ -85,16 +85,14 @@ class MeasuredModel {
     const std::string key = context_.model.conversions[*measurement.conversion].cell.key();
     Conversion conversion = load_conversion(context_.artifacts.path(key));
     if (measurement.oracle) conversion = with_oracle_router(conversion);
-    const LlamaConfig& config = model_.config();
-    check_conversion(conversion, config.num_layers, config.intermediate_size, config.hidden_size);
-    apply_conversion(conversion, model_);
+    apply_conversion(conversion, *model_);
     conversion_ = std::move(conversion);
     chosen_ = measurement.conversion;
     oracle_ = measurement.oracle;
   }
 
   const StageContext& context_;
-  LlamaModel model_;
+  std::optional<LlamaModel> model_;  // from the first measurement on: a model that cannot be loaded fails its cells
   std::optional<Conversion> conversion_;
   std::optional<size_t> chosen_;
   bool oracle_ = false;

@@ -1,6 +1,7 @@
 #include "harness/pipeline/plan_listing.h"
 
 #include <ctime>
+#include <map>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -18,6 +19,8 @@ const char* state_name(CellState state) {
       return "failed";
     case CellState::kMissing:
       return "missing";
+    case CellState::kBlocked:
+      return "blocked";
   }
   return "";
 }
@@ -35,7 +38,7 @@ std::string explain(const SweepCellStatus& status, const RecordedCells& recorded
   const RunRecord* nearest = nearest_run(*status.cell, recorded.runs());
   if (nearest == nullptr) return "         miss: no " + status.cell->stage + " run is recorded\n";
   std::string text = "         miss: nearest is " + described(*nearest) + "\n";
-  for (const std::string& line : identity_differences(nearest->config.at("identity"), status.cell->identity)) {
+  for (const std::string& line : identity_differences(identity_of(*nearest), status.cell->identity)) {
     text += "           " + line + "\n";
   }
   return text;
@@ -45,10 +48,9 @@ std::string explain(const SweepCellStatus& status, const RecordedCells& recorded
 
 std::string list_cells(const std::vector<SweepCellStatus>& cells, const RecordedCells& recorded, bool why) {
   std::string text;
-  int64_t done = 0, failed = 0;
+  std::map<CellState, int64_t> count;
   for (const SweepCellStatus& status : cells) {
-    done += status.state == CellState::kDone ? 1 : 0;
-    failed += status.state == CellState::kFailed ? 1 : 0;
+    ++count[status.state];
     text += fmt::format("{:<8} {:<8} {}  {}\n", state_name(status.state), status.cell->stage,
                         status.cell->key().substr(0, kShownKey), status.cell->label);
     if (why) {
@@ -57,8 +59,10 @@ std::string list_cells(const std::vector<SweepCellStatus>& cells, const Recorded
       text += "         " + status.reason + "\n";
     }
   }
-  const auto total = static_cast<int64_t>(cells.size());
-  return text + fmt::format("{} cells: {} done, {} missing, {} failed\n", total, done, total - done - failed, failed);
+  text += fmt::format("{} cells: {} done, {} missing, {} failed", cells.size(), count[CellState::kDone],
+                      count[CellState::kMissing], count[CellState::kFailed]);
+  if (count[CellState::kBlocked] > 0) text += fmt::format(", {} blocked", count[CellState::kBlocked]);
+  return text + "\n";
 }
 
 }  // namespace moebench

@@ -11,7 +11,7 @@ namespace moebench {
 struct SweepCellStatus {
   const SweepCell* cell = nullptr;
   CellState state = CellState::kMissing;
-  std::string reason;  // of a failure, or of a recorded cell that must be done anew; "" otherwise
+  std::string reason;  // of a failure or a blocked cell, or of a recorded one that must be done anew; "" otherwise
 };
 
 // One line a cell and one with the totals. why: a line below each cell for the run that is a hit, or for each field in

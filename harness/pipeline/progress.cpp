@@ -88,9 +88,10 @@ SweepProgress::Remaining SweepProgress::remaining() const {
 
 std::string SweepProgress::line() const {
   const Remaining left = remaining();
-  return fmt::format("[{}/{}] {} {:.0f} %  elapsed {}  ETA {}{}", std::min(finished_ + 1, stages_), stages_, label_,
-                     100 * fraction_, duration_text(clock_() - began_), left.is_whole ? "" : "more than ",
-                     duration_text(left.seconds));
+  const std::string bound = left.is_whole ? "" : "more than ";
+  const std::string until_end = !left.is_whole && left.seconds == 0 ? "unknown" : bound + duration_text(left.seconds);
+  return fmt::format("[{}/{}] {} {:.0f} %  elapsed {}  ETA {}", std::min(finished_ + 1, stages_), stages_, label_,
+                     100 * fraction_, duration_text(clock_() - began_), until_end);
 }
 
 void SweepProgress::show(bool even_if_recent) {

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <fstream>
 #include <random>
-#include <sstream>
 #include <thread>
 
 #include <fmt/format.h>

@@ -26,9 +26,10 @@ using ConversionPass = std::vector<size_t>;
 // todo: indices into the model's conversions that have no error.
 std::vector<ConversionPass> conversion_passes(const PlannedModel& model, const std::vector<size_t>& todo);
 
-// expect_… tells the progress what is to come; run_… does it, records every cell, and returns how many failed.
+// expect_… tells the progress what is to come; run_… does it, records every cell, and returns which
+// conversions failed, or how many measurements.
 void expect_conversions(const std::vector<ConversionPass>& passes, SweepProgress& progress);
-int64_t run_conversions(const StageContext& context, const std::vector<ConversionPass>& passes);
+std::vector<size_t> run_conversions(const StageContext& context, const std::vector<ConversionPass>& passes);
 
 // todo: indices into the model's measurements that have no error and whose conversions are done.
 void expect_measurements(const StageContext& context, const std::vector<size_t>& todo);

@@ -193,6 +193,21 @@ PlannedModel open_model(const ModelSpec& spec) {
   return model;
 }
 
+// Their cells would have the same keys.
+void refuse_same_model(const SweepPlan& plan) {
+  const size_t last = plan.models.size() - 1;
+  const ModelSpec& spec = plan.spec.models[last];
+  for (size_t index = 0; index < last; ++index) {
+    const ModelSpec& other = plan.spec.models[index];
+    const bool is_same = plan.models[index].weights_hash == plan.models[last].weights_hash &&
+                         other.dtype == spec.dtype && other.device == spec.device;
+    if (!is_same) continue;
+    throw std::invalid_argument(
+        fmt::format("models: the {}. ({}) and the {}. ({}) are the same weights in {} on {}; leave one out", index + 1,
+                    other.path, last + 1, spec.path, spec.dtype, spec.device));
+  }
+}
+
 }  // namespace
 
 SweepPlan plan_sweep(const SweepSpec& spec) {
@@ -208,6 +223,7 @@ SweepPlan plan_sweep(const SweepSpec& spec) {
   for (PlannedTask& task : plan.tasks) task.overlaps_calibration = overlaps(plan.calibration_texts, task);
   for (const ModelSpec& model_spec : spec.models) {
     plan.models.push_back(open_model(model_spec));
+    refuse_same_model(plan);
     ModelPlanner planner(plan, model_spec, plan.models.back());
     planner.plan_dense();
     for (const uint64_t seed : spec.seeds) planner.plan_seed(seed);

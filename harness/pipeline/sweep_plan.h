@@ -60,8 +60,8 @@ struct SweepPlan {
 };
 
 // Hashes weights and texts; loads no model. A layout or task data that cannot be used is its cells' error. Throws
-// std::invalid_argument naming file and line for unknown methods, tasks and options, std::runtime_error for a model or
-// calibration text that cannot be read.
+// std::invalid_argument naming file and line for unknown methods, tasks and options, and for a model that is there
+// twice; std::runtime_error for a model or calibration text that cannot be read.
 SweepPlan plan_sweep(const SweepSpec& spec);
 
 }  // namespace moebench

@@ -1,9 +1,10 @@
 #include "harness/pipeline/sweep_run.h"
 
-#include <set>
+#include <algorithm>
 
 #include "harness/error.h"
 #include "harness/interrupt.h"
+#include "harness/pipeline/plan_status.h"
 #include "harness/pipeline/run_record.h"
 #include "harness/pipeline/stages.h"
 
@@ -32,17 +33,21 @@ class SweepRun {
   StageContext context(const PlannedModel& model) { return {plan_, model, store_, artifacts_, progress_}; }
 
   Todo find_todo(const PlannedModel& model) {
+    const ModelStatuses statuses = model_statuses(model, recorded_, artifacts_);
     Todo todo;
     std::vector<size_t> conversions;
     for (size_t index = 0; index < model.conversions.size(); ++index) {
-      if (needs_conversion(model, model.conversions[index].cell)) conversions.push_back(index);
+      if (needs_doing(model, statuses.conversions[index])) conversions.push_back(index);
     }
     todo.passes = conversion_passes(model, conversions);
     for (size_t index = 0; index < model.measurements.size(); ++index) {
       const PlannedMeasurement& measurement = model.measurements[index];
+      const SweepCellStatus& status = statuses.measurements[index];
       forget_missing_data(measurement.cell);
-      const bool blocked = measurement.conversion && !model.conversions[*measurement.conversion].cell.error.empty();
-      if (!blocked && is_missing(model, measurement.cell)) todo.measurements.push_back(index);
+      // A conversion that failed once is tried again, and may then be measured; an impossible one is not.
+      const bool is_impossible =
+          status.state == CellState::kBlocked && !model.conversions[*measurement.conversion].cell.error.empty();
+      if (!is_impossible && needs_doing(model, status)) todo.measurements.push_back(index);
     }
     expect_conversions(todo.passes, progress_);
     expect_measurements(context(model), todo.measurements);
@@ -57,22 +62,16 @@ class SweepRun {
     if (key != cell.key() && recorded_.state(key) == CellState::kFailed) store_.forget(key);
   }
 
-  // Also when its file is lost or altered: then its run is forgotten.
-  bool needs_conversion(const PlannedModel& model, const SweepCell& cell) {
-    const RunRecord* run = recorded_.completed(cell.key());
-    if (run != nullptr && !artifacts_.holds(*run)) {
-      progress_.note("converting again, for its file is gone or altered: " + cell.label);
-      store_.forget(cell.key());
-      return true;
-    }
-    return is_missing(model, cell);
-  }
-
   // A cell that cannot be done is recorded at once.
-  bool is_missing(const PlannedModel& model, const SweepCell& cell) {
-    if (recorded_.completed(cell.key()) != nullptr) {
+  bool needs_doing(const PlannedModel& model, const SweepCellStatus& status) {
+    const SweepCell& cell = *status.cell;
+    if (status.state == CellState::kDone) {
       ++outcome_.reused;
       return false;
+    }
+    if (recorded_.completed(cell.key()) != nullptr) {
+      progress_.note("converting again, for its file is gone or altered: " + cell.label);
+      store_.forget(cell.key());
     }
     if (cell.error.empty()) return true;
     add_failed_run(context(model), cell, seconds_since_epoch(), cell.error);
@@ -83,23 +82,17 @@ class SweepRun {
   void run_model(const PlannedModel& model, Todo& todo) {
     int64_t num_conversions = 0;
     for (const ConversionPass& pass : todo.passes) num_conversions += static_cast<int64_t>(pass.size());
-    const int64_t failed = run_conversions(context(model), todo.passes);
-    count(num_conversions, failed);
-    if (failed > 0) drop_blocked(model, todo.measurements);
+    const std::vector<size_t> failed = run_conversions(context(model), todo.passes);
+    count(num_conversions, static_cast<int64_t>(failed.size()));
+    std::erase_if(todo.measurements, [&](size_t index) {
+      return std::find(failed.begin(), failed.end(), model.measurements[index].conversion) != failed.end();
+    });
     count(static_cast<int64_t>(todo.measurements.size()), run_measurements(context(model), todo.measurements));
   }
 
   void count(int64_t attempted, int64_t failed) {
     outcome_.computed += attempted - failed;
     outcome_.failed += failed;
-  }
-
-  // Measurements whose conversion failed just now.
-  void drop_blocked(const PlannedModel& model, std::vector<size_t>& measurements) {
-    std::erase_if(measurements, [&](size_t index) {
-      const auto conversion = model.measurements[index].conversion;
-      return conversion && !store_.find_completed(model.conversions[*conversion].cell.key());
-    });
   }
 
   const SweepPlan& plan_;

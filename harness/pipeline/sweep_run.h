@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 
 #include "harness/pipeline/artifact_folder.h"
 #include "harness/pipeline/progress.h"

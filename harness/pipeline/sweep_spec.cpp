@@ -9,8 +9,6 @@
 namespace moebench {
 namespace {
 
-constexpr int64_t kMaximumTokens = int64_t{1} << 31;
-
 std::string choice(TomlTable& table, const std::string& key, const std::string& fallback,
                    const std::vector<std::string>& choices) {
   const std::string value = table.text(key).value_or(fallback);
@@ -63,8 +61,15 @@ std::optional<CalibrationSpec> read_calibration(TomlTable& root) {
   CalibrationSpec calibration;
   calibration.texts = table->texts("texts");
   if (calibration.texts.empty()) table->refuse("texts", "is missing: the names or paths of the calibration texts");
-  calibration.windows = table->whole_number("windows", 1, kMaximumTokens).value_or(calibration.windows);
-  calibration.window = table->whole_number("window", 2, kMaximumTokens).value_or(calibration.window);
+  calibration.windows = table->whole_number("windows", 1, kMaxCalibrationTokens).value_or(calibration.windows);
+  calibration.window = table->whole_number("window", 2, kMaxCalibrationTokens).value_or(calibration.window);
+  const auto num_texts = static_cast<int64_t>(calibration.texts.size());
+  if (calibration.windows > kMaxCalibrationTokens / calibration.window / num_texts) {
+    table->refuse("windows", "= " + std::to_string(calibration.windows) + " windows of " +
+                                 std::to_string(calibration.window) + " tokens from each of " +
+                                 std::to_string(num_texts) + " texts are more than " +
+                                 std::to_string(kMaxCalibrationTokens) + " tokens; choose fewer or shorter windows");
+  }
   table->refuse_unknown_keys();
   return calibration;
 }

@@ -17,10 +17,14 @@ struct ModelSpec {
   std::string device = "cpu";
 };
 
+// A thousand times what published recipes use (8 windows of 2048). Every token keeps a residual in memory, so more
+// would end by the kernel's hand.
+inline constexpr int64_t kMaxCalibrationTokens = int64_t{1} << 24;
+
 struct CalibrationSpec {
   std::vector<std::string> texts;  // names or paths; each is a domain
   int64_t windows = 8;             // of each text
-  int64_t window = 2048;           // tokens
+  int64_t window = 2048;           // tokens; texts, windows and this multiply to kMaxCalibrationTokens at most
 };
 
 struct MethodSpec {

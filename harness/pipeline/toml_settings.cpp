@@ -1,6 +1,6 @@
 // read_toml: the file, then each --set.
+#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <span>
 #include <sstream>
 #include <stdexcept>
@@ -76,12 +76,27 @@ void apply(toml::node& node, const Setting& setting, std::span<const std::string
   apply(*table->get(part), setting, path.subspan(1));
 }
 
+// A pipe would wait for a writer, and a device may have no end.
+std::string read_small_file(const std::string& file) {
+  constexpr size_t kMaxBytes = size_t{1} << 20;
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(file, error);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    throw std::runtime_error(file + ": is not a regular file; give a sweep file, as sweeps/quickstart.toml");
+  }
+  std::ifstream stream(file, std::ios::binary);
+  std::string content(kMaxBytes + 1, '\0');
+  stream.read(content.data(), static_cast<std::streamsize>(content.size()));
+  if (!stream.is_open() || stream.bad()) throw std::runtime_error(file + ": cannot be read; is the path right?");
+  content.resize(static_cast<size_t>(stream.gcount()));
+  if (content.size() > kMaxBytes) throw std::runtime_error(file + ": is larger than 1 MiB; is it a sweep file?");
+  return content;
+}
+
 }  // namespace
 
 toml::table read_toml(const std::string& file, const std::vector<std::string>& settings) {
-  std::ifstream stream(file, std::ios::binary);
-  const std::string content(std::istreambuf_iterator<char>(stream), {});
-  if (!stream) throw std::runtime_error(file + ": cannot be read; is the path right?");
+  const std::string content = read_small_file(file);
   toml::table root;
   try {
     root = toml::parse(content, file);

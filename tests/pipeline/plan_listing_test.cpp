@@ -54,6 +54,21 @@ TEST_F(PlanListingTest, WhyNamesTheHitAndTheFieldThatDiffers) {
   EXPECT_THAT(text, HasSubstr("miss: 8 experts do not share out"));
 }
 
+TEST_F(PlanListingTest, BlockedCellsAreCountedApart) {
+  const std::string text =
+      list_cells({{&missing_, CellState::kBlocked, "its conversion failed: no room"}}, recorded_, true);
+  EXPECT_THAT(text, HasSubstr("blocked  convert"));
+  EXPECT_THAT(text, HasSubstr("miss: its conversion failed: no room\n"));
+  EXPECT_THAT(text, HasSubstr("1 cells: 0 done, 0 missing, 0 failed, 1 blocked\n"));
+}
+
+TEST_F(PlanListingTest, WhyComparesWithARunOfUnknownIdentity) {
+  RunRecord run = completed_run(done_);
+  run.config.erase("identity");
+  EXPECT_THAT(list_cells({{&missing_, CellState::kMissing, ""}}, RecordedCells({run}), true),
+              HasSubstr("seed: nothing recorded, 1 wanted"));
+}
+
 TEST_F(PlanListingTest, WhySaysWhenNothingIsRecorded) {
   EXPECT_THAT(list_cells({{&missing_, CellState::kMissing, ""}}, RecordedCells({}), true),
               HasSubstr("miss: no convert run is recorded"));

@@ -80,6 +80,16 @@ TEST_F(ProgressTest, ElsewhereThanOnATerminalALineComesEveryFewSeconds) {
             "[1/1] cmoe S3A3E8 seed 0 45 %  elapsed 0:10  ETA 0:12\n");
 }
 
+TEST_F(ProgressTest, WithoutAnyPaceTheTimeLeftIsUnknown) {
+  SweepProgress progress = make(true);
+  progress.expect("convert");
+  progress.start("convert", "cmoe");
+  EXPECT_THAT(out_.str(), testing::EndsWith("ETA unknown"));
+  now_ += 1;
+  progress.update(0.04);
+  EXPECT_THAT(out_.str(), testing::EndsWith("cmoe 4 %  elapsed 0:01  ETA unknown"));
+}
+
 TEST_F(ProgressTest, OnATerminalOneLineIsRewritten) {
   SweepProgress progress = make(true);
   progress.expect("convert");

@@ -57,7 +57,9 @@ TEST_F(RunCommandTest, MakesTheTable) {
   for (const RunRecord& run : runs()) {
     EXPECT_EQ(run.status, "completed") << run.error;
     (run.stage == "convert" ? converted : measured) += 1;
-    if (run.stage == "measure") EXPECT_GT(run.dataset->tokens, 4 * 48) << "of the whole text";
+    if (run.stage == "measure") {
+      EXPECT_GT(run.dataset->tokens, 4 * 48) << "of the whole text";
+    }
   }
   EXPECT_EQ(converted, 2 * 4);
   EXPECT_EQ(measured, 1 + 2 * (4 + 2));
@@ -129,6 +131,7 @@ TEST_F(RunCommandTest, AShapeThatDoesNotFitIsARowAndTheSweepGoesOn) {
       EXPECT_EQ(run.exit_code, 4);
     }
     EXPECT_EQ(failed, 1) << "retried, and still one row";
+    EXPECT_THAT(sweep("plan", {"--set", "seeds=[0]"}).output, HasSubstr(" 0 missing, 1 failed, 1 blocked\n"));
   }
 }
 
@@ -146,6 +149,7 @@ TEST_F(RunCommandTest, ATextShorterThanAWindowFailsTheConversions) {
   const ProgramResult result = sweep("run", {"--set", "seeds=[0]"});
   EXPECT_EQ(result.exit_code, 4);
   for (const RunRecord& run : runs()) EXPECT_EQ(run.status == "failed", run.stage == "convert") << run.error;
+  EXPECT_THAT(sweep("plan", {"--set", "seeds=[0]"}).output, HasSubstr(" 1 done, 0 missing, 4 failed, 6 blocked\n"));
 }
 
 TEST_F(RunCommandTest, DryRunAndPlanComputeNothing) {

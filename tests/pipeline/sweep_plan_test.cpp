@@ -198,6 +198,22 @@ TEST_F(SweepPlanTest, MissingInputsAreRefused) {
   EXPECT_THAT(refusal({"calibration.texts=[\"nowhere\"]"}), HasSubstr("nowhere"));
 }
 
+TEST_F(SweepPlanTest, TheSameModelTwiceIsRefused) {
+  std::filesystem::copy(folder_ / "model", folder_ / "copy");
+  SweepSpec spec = read_sweep_spec(sweep_path());
+  const std::string model = spec.models[0].path, copy = (folder_ / "copy").string();
+  spec.models.push_back({.path = copy});
+  try {
+    plan_sweep(spec);
+    FAIL() << "accepted";
+  } catch (const std::invalid_argument& error) {
+    EXPECT_EQ(error.what(), "models: the 1. (" + model + ") and the 2. (" + copy +
+                                ") are the same weights in float32 on cpu; leave one out");
+  }
+  spec.models[1].dtype = "bfloat16";
+  EXPECT_EQ(plan_sweep(spec).models.size(), 2u);
+}
+
 TEST_F(SweepPlanTest, AMethodThatReadsTextNeedsCalibration) {
   std::ofstream(sweep_path()) << "name = \"tiny\"\n[model]\npath = \"" << (folder_ / "model").string() << "\"\n"
                               << kMethods << "[[tasks]]\nname = \"perplexity\"\n";

@@ -1,5 +1,6 @@
 #include "harness/pipeline/sweep_spec.h"
 
+#include <sys/stat.h>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -135,6 +136,9 @@ TEST_F(SweepSpecTest, ErrorsNameFileLineAndField) {
       {7, "texts = \"one\"", ":7: calibration.texts must be a list of texts"},
       {7, "", ":6: calibration.texts is missing"},
       {8, "windows = 0", ":8: calibration.windows must be a whole number from 1"},
+      {8, "windows = 32769",
+       ":8: calibration.windows = 32769 windows of 512 tokens from each of 1 texts are more than"},
+      {9, "window = 16777216", ":8: calibration.windows = 4 windows of 16777216 tokens"},
       {9, "window = 1", ":9: calibration.window must be a whole number from 2"},
       {9, "window = 9223372036854775807", ":9: calibration.window must be a whole number from 2"},
       {11, "name = \"dense\"", ":11: methods[0].name is the dense parent"},
@@ -162,6 +166,28 @@ TEST_F(SweepSpecTest, MissingTablesAreNamed) {
 
 TEST_F(SweepSpecTest, ByteSequencesThatAreNotUtf8AreRefused) {
   EXPECT_THAT(refusal("name = \"\xff\xfe\"\n"), HasSubstr(file_ + ":1: is not TOML"));
+}
+
+TEST_F(SweepSpecTest, AsMuchCalibrationTextAsIsAllowedIsAccepted) {
+  EXPECT_EQ(read(with_line(8, "windows = 32768")).calibration->windows * 512, kMaxCalibrationTokens);
+}
+
+TEST_F(SweepSpecTest, WhatIsNoSweepFileIsRefusedBeforeItIsRead) {
+  const auto refusal_of = [](const std::filesystem::path& path) {
+    try {
+      read_sweep_spec(path.string());
+    } catch (const std::runtime_error& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_THAT(refusal_of(testing::TempDir()), HasSubstr("is not a regular file"));
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  EXPECT_THAT(refusal_of(path_), HasSubstr(file_ + ": is not a regular file"));
+  std::filesystem::remove(path_);
+  std::ofstream(path_) << std::string((1 << 20) + 1, '#');
+  EXPECT_THAT(refusal_of(path_), HasSubstr(file_ + ": is larger than 1 MiB"));
+  EXPECT_THAT(refusal_of(std::string(5000, 'x')), HasSubstr("cannot be read"));
 }
 
 TEST_F(SweepSpecTest, MissingFileIsNamed) {

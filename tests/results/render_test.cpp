@@ -54,7 +54,7 @@ constexpr const char* kExpectedMarkdown = R"(### tiny
 Mean ± sample standard deviation over seeds, where a row has at least two.
 **Best** and <ins>second best</ins> mean at the same active FFN size; the dense parent and bounds do not compete.
 A bound computes every expert to choose among them: what a perfect router would give, not a method.
-Conversion is wall time, with all of a pass over the text that several conversions shared; peak memory is the whole process's.
+Conversion is wall time, with all of a pass over the text that several conversions shared; peak memory is the whole process's during that pass.
 
 - perplexity with window 2048: wiki/gptq-2048/ppl over n = 5, standard error 0.5000
 - 2 finer metrics (layers, phases, other definitions) are in the csv and json formats
@@ -131,6 +131,33 @@ TEST(RenderMarkdownTest, ColumnsOfATaskShareALine) {
               HasSubstr("\n\n- task with text wiki, window 16: a over n = 7; b\n- other: c\n- float32"));
 }
 
+// Two versions of a conversion, each measured on two versions of a text.
+SyntheticRuns mixed_database() {
+  SyntheticRuns runs;
+  runs.use("cmoe", "S3A3E8", 0.75);
+  for (const int version : {1, 2}) {
+    for (const char letter : {'a', 'b'}) {
+      runs.about["identity"] = {{"task_data", std::string(64, letter)}, {"conversion", {{"version", version}}}};
+      runs.measure_perplexity(0, 40);
+    }
+  }
+  return runs;
+}
+
+TEST(RenderTextTest, EveryFormatTellsApartWhatReadsAlike) {
+  const Table table = compare_runs(mixed_database().runs());
+  const std::string text = render_markdown(table, {});
+  EXPECT_THAT(text, HasSubstr("\n| cmoe \\[version 1\\] | S3A3E8 |"));
+  EXPECT_THAT(text, HasSubstr(" wiki/gptq-2048/ppl \\[task_data bbbbbbbbbbbb…\\] ↓ |"));
+  EXPECT_THAT(text, HasSubstr("\n- perplexity \\[task_data aaaaaaaaaaaa…\\] with window 2048: "));
+  const std::string csv = render_csv(table);
+  EXPECT_THAT(csv, HasSubstr("\r\ntiny,cmoe,,version 2,S3A3E8,"));
+  EXPECT_THAT(csv, HasSubstr(",task_data aaaaaaaaaaaa…,wiki/gptq-2048/ppl,"));
+  const auto json = nlohmann::json::parse(render_json(table, {}));
+  EXPECT_EQ(json["rows"][1]["distinction"], "version 2");
+  EXPECT_EQ(json["columns"][1]["distinction"], "task_data bbbbbbbbbbbb…");
+}
+
 TEST(RenderMarkdownTest, DivergedModelIsShown) {
   SyntheticRuns runs;
   runs.measure_perplexity(0, 25);
@@ -169,12 +196,12 @@ SyntheticRuns tiny_sweep() {
 
 // 40 and 44.5: mean 42.25, deviations 2.25, root of 2 * 5.0625; 42.25 / 25 = 1.69.
 constexpr const char* kExpectedCsv =
-    "model,method,options,shape,active_ratio,router,kind,dtype,calibration_text,calibration_tokens,"
-    "overlaps_calibration,retrained_tokens,task,task_options,metric,unit,better,status,value,standard_deviation,"
-    "standard_error,n,num_seeds,seeds,failed_seeds,ratio_to_dense,rank,reason\r\n"
-    "tiny,dense,,,1,own,dense,float32,,,false,0,perplexity,\"{\"\"window\"\":2048}\",wiki/gptq-2048/ppl,,lower,value,"
+    "model,method,options,distinction,shape,active_ratio,router,kind,dtype,calibration_text,calibration_tokens,"
+    "overlaps_calibration,retrained_tokens,task,task_options,task_distinction,metric,unit,better,status,value,"
+    "standard_deviation,standard_error,n,num_seeds,seeds,failed_seeds,ratio_to_dense,rank,reason\r\n"
+    "tiny,dense,,,,1,own,dense,float32,,,false,0,perplexity,\"{\"\"window\"\":2048}\",,wiki/gptq-2048/ppl,,lower,value,"
     "25,,0.5,5,1,0,,1,,\r\n"
-    "tiny,cmoe,,S3A3E8,0.75,own,method,float32,wiki-train,16384,false,0,perplexity,\"{\"\"window\"\":2048}\","
+    "tiny,cmoe,,,S3A3E8,0.75,own,method,float32,wiki-train,16384,false,0,perplexity,\"{\"\"window\"\":2048}\",,"
     "wiki/gptq-2048/ppl,,lower,value,42.25,3.181980515339464,0.5,5,2,0;1,2,1.69,,"
     "\"out of memory, \"\"really\"\"\"\r\n";
 
@@ -210,10 +237,10 @@ TEST(RenderCsvTest, AnyNameReadsBack) {
   SyntheticRuns::fail(runs.measure_perplexity(1, 0), "first\nsecond\xff");
   const auto lines = parse_csv(render_csv(compare_runs(runs.runs())));
   ASSERT_THAT(lines, SizeIs(2));
-  EXPECT_THAT(lines, testing::Each(SizeIs(28)));
+  EXPECT_THAT(lines, testing::Each(SizeIs(30)));
   EXPECT_EQ(lines[1].front(), "a,\"b\"|größe");
   EXPECT_EQ(lines[1].back(), "first second\xef\xbf\xbd");
-  EXPECT_EQ(lines[1][18], "nan");
+  EXPECT_EQ(lines[1][20], "nan");
 }
 
 TEST(RenderJsonTest, HoldsTheWholeTable) {
@@ -223,16 +250,16 @@ TEST(RenderJsonTest, HoldsTheWholeTable) {
     "schema": "moebench/1", "kind": "comparison", "command": "moebench report --format json",
     "seeds": [0, 1, 2], "dtypes": ["float32"], "machine_classes": ["two cores"], "builds": ["1a2b3c"], "warnings": [],
     "columns": [{"metric": "wiki/gptq-2048/ppl", "unit": "", "better": "lower", "task": "perplexity",
-                 "task_options": {"window": 2048}, "headline": true}],
+                 "task_options": {"window": 2048}, "distinction": "", "headline": true}],
     "rows": [
-      {"model": "tiny", "method": "dense", "kind": "dense", "options": {}, "options_shown": "", "shape": "",
-       "active_ratio": 1.0, "router": "own", "dtype": "float32", "calibration": null, "retrained_tokens": 0,
+      {"model": "tiny", "method": "dense", "kind": "dense", "options": {}, "options_shown": "", "distinction": "",
+       "shape": "", "active_ratio": 1.0, "router": "own", "dtype": "float32", "calibration": null, "retrained_tokens": 0,
        "seeds": [0],
        "cells": [{"metric": "wiki/gptq-2048/ppl", "status": "value", "value": 25.0, "standard_deviation": null,
                   "standard_error": 0.5, "n": 5, "seeds": [0], "failed_seeds": [], "reason": "",
                   "ratio_to_dense": 1.0, "rank": "", "overlaps_calibration": false}]},
-      {"model": "tiny", "method": "cmoe", "kind": "method", "options": {}, "options_shown": "", "shape": "S3A3E8",
-       "active_ratio": 0.75, "router": "own", "dtype": "float32",
+      {"model": "tiny", "method": "cmoe", "kind": "method", "options": {}, "options_shown": "", "distinction": "",
+       "shape": "S3A3E8", "active_ratio": 0.75, "router": "own", "dtype": "float32",
        "calibration": {"texts": ["wiki-train"], "windows": 8, "window": 2048, "tokens": 16384},
        "retrained_tokens": 0, "seeds": [0, 1, 2],
        "cells": [{"metric": "wiki/gptq-2048/ppl", "status": "value", "value": 42.25,

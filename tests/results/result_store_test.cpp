@@ -54,7 +54,7 @@ TEST_F(ResultStoreTest, RunComesBackAsItWasStored) {
   store.set_context({.cpu = "cpu", .machine_class = "two-cores"}, {.git_commit = "1a2b", .dirty = true});
   store.add(stored);
 
-  const RunRecord run = store.find_completed("f00d").value();
+  const RunRecord run = store.runs().at(0);
   EXPECT_EQ(run.uuid, stored.uuid);
   EXPECT_EQ(run.cell_key, stored.cell_key);
   EXPECT_EQ(run.stage, stored.stage);
@@ -108,7 +108,7 @@ TEST_F(ResultStoreTest, DivergedValuesAreResults) {
   run.items = {{"task", "1", std::nan(""), 1, std::nullopt}, {"task", "2", kInfinity, 1, std::nullopt}};
   ResultStore store = open();
   store.add(run);
-  const std::vector<Metric> metrics = store.find_completed("cell-a")->metrics;
+  const std::vector<Metric> metrics = store.runs().at(0).metrics;
   EXPECT_TRUE(std::isnan(metrics[0].value));
   EXPECT_EQ(metrics[0].standard_error, std::nullopt);
   EXPECT_EQ(metrics[1].value, kInfinity);
@@ -139,7 +139,6 @@ TEST_F(ResultStoreTest, LaterRunReplacesAFailedOne) {
   ASSERT_THAT(store.runs(), SizeIs(1));
   EXPECT_EQ(store.runs()[0].uuid, "failed-2");
   EXPECT_THAT(store.items("failed-1"), SizeIs(0));
-  EXPECT_FALSE(store.find_completed("cell-a").has_value());
   store.add(sample_run("a"));
   ASSERT_THAT(store.runs(), SizeIs(1));
   EXPECT_EQ(store.runs()[0].status, "completed");
@@ -150,11 +149,11 @@ TEST_F(ResultStoreTest, ForgottenCellIsDoneAnew) {
   store.add(full_run());
   store.add(sample_run("other"));
   store.forget("f00d");
-  EXPECT_FALSE(store.find_completed("f00d").has_value());
   EXPECT_THAT(store.items("0d9c"), SizeIs(0));
-  EXPECT_THAT(store.runs(), SizeIs(1));
+  ASSERT_THAT(store.runs(), SizeIs(1));
+  EXPECT_EQ(store.runs()[0].cell_key, "cell-other");
   store.add(full_run());
-  EXPECT_THAT(store.find_completed("f00d")->artifacts, SizeIs(2));
+  EXPECT_THAT(store.runs().at(1).artifacts, SizeIs(2));
 }
 
 TEST_F(ResultStoreTest, FailureOfACompletedCellIsIgnored) {
@@ -193,8 +192,8 @@ TEST_F(ResultStoreTest, ParentMayBeRecordedAfterItsChild) {
   parent.model = ModelRecord{"dense", "parent-hash", "", "dense.gguf", "llama", nlohmann::json::object()};
   store.add(child);
   store.add(parent);
-  EXPECT_EQ(store.find_completed("cell-child")->model->parent_weights_hash, "parent-hash");
-  EXPECT_EQ(store.find_completed("cell-parent")->model->path, "dense.gguf");
+  EXPECT_EQ(store.runs().at(0).model->parent_weights_hash, "parent-hash");
+  EXPECT_EQ(store.runs().at(1).model->path, "dense.gguf");
 }
 
 TEST_F(ResultStoreTest, RefusedRunLeavesNothing) {

@@ -25,8 +25,8 @@ TEST_F(SummaryTest, SaysWhatADatabaseHolds) {
     "items": 2,
     "models": ["tiny"],
     "methods": ["cmoe", "dense"],
-    "metrics": ["conversion/peak_memory", "conversion/seconds/forward", "conversion/seconds/observe",
-                "wiki/gptq-2048/ppl"],
+    "metrics": ["conversion/peak_memory", "conversion/seconds", "conversion/seconds/forward",
+                "conversion/seconds/observe", "wiki/gptq-2048/ppl"],
     "machines": ["two cores"]
   })json"));
 }

@@ -1,0 +1,23 @@
+// What tells apart rows, or columns, that a table would otherwise call the same.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace moebench {
+
+struct Named {
+  std::string label;
+  nlohmann::json identity;  // an object; empty if it is not known
+};
+
+// Of each the fields of its identity in which those of its label differ: "model.weights 3f2a91c0d1e2…, version 1"; ""
+// where there are none.
+std::vector<std::string> distinctions(const std::vector<Named>& things);
+
+// " [version 1]"; "" for "".
+std::string bracketed(const std::string& distinction);
+
+}  // namespace moebench
