@@ -2,21 +2,19 @@
 # Looks in LIBTORCH_ROOT (a folder with include/ and lib/), then the cache that scripts/deps fills, then an installed
 # Python torch. Defines Libtorch::Libtorch and Libtorch_VERSION.
 
-if(DEFINED ENV{MOEBENCH_CACHE})
+if(NOT "$ENV{MOEBENCH_CACHE}" STREQUAL "")
   set(_moebench_cache "$ENV{MOEBENCH_CACHE}")
-elseif(DEFINED ENV{XDG_CACHE_HOME})
+elseif(NOT "$ENV{XDG_CACHE_HOME}" STREQUAL "")
   set(_moebench_cache "$ENV{XDG_CACHE_HOME}/moebench")
 else()
   set(_moebench_cache "$ENV{HOME}/.cache/moebench")
 endif()
 
 set(LIBTORCH_ROOT "" CACHE PATH "Folder of libtorch, with include/ and lib/")
-set(_libtorch_candidates "${LIBTORCH_ROOT}" "${_moebench_cache}/libtorch-${Libtorch_FIND_VERSION}/torch")
-if(NOT Libtorch_INCLUDE_DIR)
-  execute_process(COMMAND python3 -c "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s else '')"
-                  OUTPUT_VARIABLE _python_torch OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-  list(APPEND _libtorch_candidates "${_python_torch}")
-endif()
+execute_process(COMMAND python3 -c "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s else '')"
+                OUTPUT_VARIABLE _python_torch OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+set(_libtorch_candidates
+    "${LIBTORCH_ROOT}" "${_moebench_cache}/libtorch-${Libtorch_FIND_VERSION}/torch" "${_python_torch}")
 
 foreach(_candidate IN LISTS _libtorch_candidates)
   if(_candidate AND EXISTS "${_candidate}/include/torch/headeronly/version.h")
@@ -31,9 +29,10 @@ foreach(_candidate IN LISTS _libtorch_candidates)
   endif()
 endforeach()
 
-find_path(Libtorch_INCLUDE_DIR ATen/ATen.h PATHS "${Libtorch_ROOT_DIR}/include" NO_DEFAULT_PATH)
-find_library(Libtorch_CPU_LIBRARY torch_cpu PATHS "${Libtorch_ROOT_DIR}/lib" NO_DEFAULT_PATH)
-find_library(Libtorch_C10_LIBRARY c10 PATHS "${Libtorch_ROOT_DIR}/lib" NO_DEFAULT_PATH)
+# Not cached: the version must be that of the files found, on every configuration.
+find_path(Libtorch_INCLUDE_DIR ATen/ATen.h NO_CACHE PATHS "${Libtorch_ROOT_DIR}/include" NO_DEFAULT_PATH)
+find_library(Libtorch_CPU_LIBRARY torch_cpu NO_CACHE PATHS "${Libtorch_ROOT_DIR}/lib" NO_DEFAULT_PATH)
+find_library(Libtorch_C10_LIBRARY c10 NO_CACHE PATHS "${Libtorch_ROOT_DIR}/lib" NO_DEFAULT_PATH)
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(Libtorch
   REQUIRED_VARS Libtorch_INCLUDE_DIR Libtorch_CPU_LIBRARY Libtorch_C10_LIBRARY
@@ -52,7 +51,7 @@ if(Libtorch_FOUND AND NOT TARGET Libtorch::Libtorch)
   # libcudart and libcupti are dependencies of libtorch_cpu; the loader finds them, the linker need not.
   target_link_options(Libtorch::Libtorch INTERFACE "LINKER:--allow-shlib-undefined")
   # The GPU half of an installed torch registers itself when loaded, so it must be linked although nothing names it.
-  find_library(Libtorch_CUDA_LIBRARY torch_cuda PATHS "${Libtorch_ROOT_DIR}/lib" NO_DEFAULT_PATH)
+  find_library(Libtorch_CUDA_LIBRARY torch_cuda NO_CACHE PATHS "${Libtorch_ROOT_DIR}/lib" NO_DEFAULT_PATH)
   if(Libtorch_CUDA_LIBRARY)
     target_link_options(Libtorch::Libtorch INTERFACE "LINKER:--no-as-needed,${Libtorch_CUDA_LIBRARY},--as-needed")
   endif()

@@ -8,7 +8,8 @@ namespace moebench {
 
 class AtomicFile {
  public:
-  // Throws TryAgainError if the folder cannot be written (read-only or full disk), naming the path.
+  // A target that is a symbolic link stays one: the file that it points at is replaced. Throws TryAgainError naming the
+  // path if the folder cannot be written (read-only or full disk), or the target is there and no regular file.
   explicit AtomicFile(std::filesystem::path target);
   ~AtomicFile();  // without commit() the target is untouched and the temporary file removed
   AtomicFile(const AtomicFile&) = delete;

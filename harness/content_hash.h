@@ -1,9 +1,7 @@
 // SHA-256, lower-case hex: the identity of weights, texts, tokenizers and stages.
 #pragma once
 
-#include <filesystem>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 

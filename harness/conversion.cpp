@@ -1,11 +1,12 @@
 #include "harness/conversion.h"
 
-#include <array>
 #include <set>
 #include <stdexcept>
+#include <type_traits>
 #include <utility>
 
 #include "harness/checkpoint/safetensors.h"
+#include "harness/model/weight.h"
 
 namespace moebench {
 namespace {
@@ -114,6 +115,26 @@ nlohmann::json describe(const LayerConversion& layer) {
           {"top_k", layer.top_k}};
 }
 
+// A field of a layer's metadata. The caller names file and layer.
+template <class Value>
+Value metadata_field(const nlohmann::json& layer, const std::string& name) {
+  if (!layer.is_object() || !layer.contains(name)) throw std::invalid_argument("metadata '" + name + "' is missing");
+  const nlohmann::json& value = layer[name];
+  const auto require = [&](bool holds, const char* wanted) {
+    if (!holds) throw std::invalid_argument("metadata '" + name + "' must be " + wanted + ", not " + value.dump());
+  };
+  if constexpr (std::is_same_v<Value, bool>) {
+    require(value.is_boolean(), "true or false");
+  } else if constexpr (std::is_integral_v<Value>) {
+    require(value.is_number_integer(), "a whole number");
+  } else if constexpr (std::is_floating_point_v<Value>) {
+    require(value.is_number(), "a number");
+  } else {
+    require(value.is_string(), "a text");
+  }
+  return value.get<Value>();
+}
+
 class Reader {
  public:
   explicit Reader(const std::filesystem::path& path) : file_(path) {}
@@ -138,24 +159,24 @@ class Reader {
 
   LayerConversion layer(const nlohmann::json& json, const std::string& prefix) {
     LayerConversion layer;
-    layer.keep_dense = json.at("keep_dense").get<bool>();
+    layer.keep_dense = metadata_field<bool>(json, "keep_dense");
     if (layer.keep_dense) return layer;
     // Counted by what is there: a hostile count of 2^60 ends at the first missing expert.
-    const int64_t num_experts = json.at("num_experts").get<int64_t>();
+    const int64_t num_experts = metadata_field<int64_t>(json, "num_experts");
     for (int64_t expert = 0; expert < num_experts; ++expert) {
       layer.experts.push_back(this->expert(prefix + "experts." + std::to_string(expert) + "."));
     }
     if (has_expert(prefix + "shared.")) layer.shared = expert(prefix + "shared.");
-    layer.router.kind = kRouterNames.find(json.at("router").get<std::string>());
+    layer.router.kind = kRouterNames.find(metadata_field<std::string>(json, "router"));
     const std::string router_prefix = prefix + "router.";
     for (const std::string& name : file_.names()) {
       if (name.starts_with(router_prefix)) layer.router.tensors[name.substr(router_prefix.size())] = take(name);
     }
-    layer.rule.softmax = kSoftmaxNames.find(json.at("softmax").get<std::string>());
-    layer.rule.weights = kWeightsNames.find(json.at("weights").get<std::string>());
-    layer.rule.scale = json.at("scale").get<double>();
+    layer.rule.softmax = kSoftmaxNames.find(metadata_field<std::string>(json, "softmax"));
+    layer.rule.weights = kWeightsNames.find(metadata_field<std::string>(json, "weights"));
+    layer.rule.scale = metadata_field<double>(json, "scale");
     visit_rule_tensors(layer.rule, prefix, [this](const auto& name, auto& tensor) { take_optional(name, tensor); });
-    layer.top_k = json.at("top_k").get<int64_t>();
+    layer.top_k = metadata_field<int64_t>(json, "top_k");
     return layer;
   }
 
@@ -169,7 +190,11 @@ class Reader {
   at::Tensor take(const std::string& name) {
     if (!file_.contains(name)) throw std::invalid_argument("tensor '" + name + "' is missing");
     taken_.insert(name);
-    return file_.view(name).clone();
+    at::Tensor tensor = file_.view(name).clone();
+    if (!all_finite(tensor)) {
+      throw std::invalid_argument("tensor '" + name + "' holds a value that is not finite; convert again");
+    }
+    return tensor;
   }
   void take_optional(const std::string& name, std::optional<at::Tensor>& tensor) {
     if (file_.contains(name)) tensor = take(name);
@@ -224,9 +249,6 @@ Conversion load_conversion(const std::filesystem::path& path) {
     conversion.metadata.erase("layers");
     conversion.metadata.erase("format_version");
     return conversion;
-  } catch (const nlohmann::json::exception& error) {
-    throw std::runtime_error(path.string() + ": metadata of " + where +
-                             " lacks a field or has one of another type: " + error.what());
   } catch (const std::invalid_argument& error) {
     const std::string message = error.what();
     const bool says_where = where.empty() || message.starts_with(where);

@@ -72,8 +72,8 @@ struct Conversion {
 // layers.{l}.rule.{selection_bias,expert_scale}. Metadata "moebench": JSON, the conversion's own metadata with
 // "format_version" and "layers": [{keep_dense, num_experts, router, softmax, weights, scale, top_k}].
 // save throws TryAgainError where it cannot write. load throws std::runtime_error naming file, layer and field: an
-// index that is negative or not ascending, a missing, unknown or misshapen tensor, an unknown rule. (Whether an index
-// fits the model, check_conversion knows.)
+// index that is negative or not ascending, a missing, unknown or misshapen tensor or one with a value that is not
+// finite, a metadata field of another type, an unknown rule. (Whether an index fits the model, check_conversion knows.)
 void save_conversion(const Conversion& conversion, const std::filesystem::path& path);
 Conversion load_conversion(const std::filesystem::path& path);
 

@@ -1,4 +1,5 @@
 // What a sound conversion is: the law for files and for conversions made in memory alike.
+#include <cmath>
 #include <set>
 #include <stdexcept>
 
@@ -8,6 +9,8 @@
 
 namespace moebench {
 namespace {
+
+constexpr double kLargestScale = 1e6;  // published ones are 0.1 to 16
 
 class LayerCheck {
  public:
@@ -28,6 +31,8 @@ class LayerCheck {
     }
     if (layer.shared) check_expert("shared", *layer.shared);
     check_router(layer.router, num_experts);
+    const bool is_sane = std::abs(layer.rule.scale) <= kLargestScale;  // NaN is not
+    require(is_sane, "scale", "is not a number of at most a million in size; convert again");
     check_vector("rule.selection_bias", layer.rule.selection_bias, num_experts);
     check_vector("rule.expert_scale", layer.rule.expert_scale, num_experts);
   }

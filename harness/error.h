@@ -1,4 +1,4 @@
-// What went wrong decides the exit code (design: section 5).
+// What went wrong decides the exit code.
 //   std::invalid_argument   the caller's words, a config, a shape           → 2
 //   std::runtime_error      a file or database that cannot be used          → 2
 //   TryAgainError           a lock, a full or read-only disk                → 75

@@ -30,6 +30,9 @@ MoeShape parse_moe_shape(const std::string& text, int64_t intermediate_size) {
   const auto refuse = [&](const std::string& why) { return std::invalid_argument("shape '" + text + "': " + why); };
   if (shape.num_experts < 1 || shape.num_shared_experts < 0 || shape.top_k < 0)
     throw refuse("needs at least one expert");
+  if (shape.num_experts > intermediate_size) {
+    throw refuse("has more experts than the " + std::to_string(intermediate_size) + " neurons here");
+  }
   if (shape.num_shared_experts > shape.num_experts) throw refuse("has more shared experts than experts");
   if (shape.top_k > shape.num_routed_experts()) throw refuse("has more active experts than routed ones");
   if (shape.num_shared_experts + shape.top_k == 0) throw refuse("has no active expert");

@@ -52,14 +52,11 @@ Value option_value(const std::string& owner, const std::string& name, const nloh
     if (!json.is_number_integer()) throw refuse("a whole number");
   } else if constexpr (std::is_floating_point_v<Value>) {
     if (!json.is_number() || !std::isfinite(json.get<double>())) throw refuse("a number");
-  } else if constexpr (std::is_same_v<Value, std::string>) {
+  } else {
+    static_assert(std::is_same_v<Value, std::string>);
     if (!json.is_string()) throw refuse("a text");
   }
-  try {
-    return json.get<Value>();
-  } catch (const nlohmann::json::exception&) {
-    throw refuse("a value of another type");
-  }
+  return json.get<Value>();
 }
 
 }  // namespace detail

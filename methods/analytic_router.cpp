@@ -12,13 +12,9 @@ at::Tensor normalised_rows(const at::Tensor& weight, const at::Tensor& rows) {
 
 }  // namespace
 
-at::Tensor index_tensor(std::span<const int64_t> indices) {
-  return at::tensor(at::ArrayRef<int64_t>(indices.data(), indices.size()), at::kLong);
-}
-
 void set_analytic_router(LayerConversion& conversion, const DenseLayer& layer,
                          std::span<const int64_t> representatives) {
-  const at::Tensor rows = index_tensor(representatives);
+  const at::Tensor rows = at::tensor(at::ArrayRef<int64_t>(representatives.data(), representatives.size()), at::kLong);
   conversion.router.kind = RouterKind::kGatedRows;
   conversion.router.tensors = {{"gate", normalised_rows(layer.weights.gate_proj, rows)},
                                {"up", normalised_rows(layer.weights.up_proj, rows)}};

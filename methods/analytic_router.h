@@ -1,4 +1,4 @@
-// CMoE's router without training: each expert is scored by its representative neuron (specs: methods 1.1, "Router").
+// CMoE's router without training: each expert is scored by its representative neuron.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,5 @@ namespace moebench {
 // selection bias 0. Both zeros are stored, for fine-tuning moves them.
 void set_analytic_router(LayerConversion& conversion, const DenseLayer& layer,
                          std::span<const int64_t> representatives);
-
-// [n] int64 tensor.
-at::Tensor index_tensor(std::span<const int64_t> indices);
 
 }  // namespace moebench

@@ -1,4 +1,4 @@
-// Exact balanced assignment: what CMoE and LLaMA-MoE's clustering cut experts of equal size with.
+// Exact balanced assignment: what CMoE cuts experts of equal size with.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 namespace moebench {
 
 // Shares items out to clusters of equal size so that the summed cost is smallest. The same optimum as the published
-// codes' square assignment problem with every cluster repeated, solved as a transportation problem.
+// code's square assignment problem with every cluster repeated, solved as a transportation problem.
 // costs: row-major [num_items, num_clusters], not negative; num_items must be a multiple of num_clusters.
 // Returns each item's cluster. Optima are often many; the same costs give the same one.
 std::vector<int64_t> balanced_assignment(std::span<const int64_t> costs, int64_t num_clusters);

@@ -1,4 +1,4 @@
-// CMoE's grouping of neurons whose activation markers agree (specs: methods 1.1, "Experts").
+// CMoE's grouping of neurons whose activation markers agree.
 #pragma once
 
 #include <cstdint>

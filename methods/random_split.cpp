@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 #include <random>
 
 #include <ATen/ATen.h>
@@ -55,13 +56,14 @@ void set_llama_moe_rule(LayerConversion& conversion, const MoeShape& shape) {
 class RandomSplitObserver : public LayerObserver {
  public:
   RandomSplitObserver(std::string router, const DenseLayer& dense, uint64_t seed)
-      : router_(std::move(router)),
-        generator_(layer_generator(seed, dense.index)),
-        markers_(dense.weights, ActivationScore::kNormalised,
-                 std::min(kMarkedNeurons, dense.weights.gate_proj.size(0))) {}
+      : router_(std::move(router)), generator_(layer_generator(seed, dense.index)) {
+    if (router_ != "cmoe") return;
+    markers_.emplace(dense.weights, ActivationScore::kNormalised,
+                     std::min(kMarkedNeurons, dense.weights.gate_proj.size(0)));
+  }
 
   void observe(const FfnChunk& chunk) override {
-    if (router_ == "cmoe") markers_.observe(chunk);
+    if (markers_) markers_->observe(chunk);
   }
 
   LayerConversion convert(const DenseLayer& layer, const MoeShape& shape) override {
@@ -84,7 +86,7 @@ class RandomSplitObserver : public LayerObserver {
     const at::ScalarType dtype = layer.weights.gate_proj.scalar_type();
     const int64_t hidden_size = layer.weights.gate_proj.size(1);
     const int64_t num_experts = shape.num_routed_experts();
-    if (router_ == "cmoe") {
+    if (markers_) {
       set_representatives(conversion, layer);
     } else if (router_ == "llama_moe") {
       conversion.router.kind = RouterKind::kTanhMlp;
@@ -101,7 +103,7 @@ class RandomSplitObserver : public LayerObserver {
   }
 
   void set_representatives(LayerConversion& conversion, const DenseLayer& layer) const {
-    const MarkerMatrix markers = markers_.matrix();
+    const MarkerMatrix markers = markers_->matrix();
     std::vector<int64_t> representatives;
     for (const ExpertSpec& expert : conversion.experts) {
       const std::span cluster(expert.neurons.const_data_ptr<int64_t>(), static_cast<size_t>(expert.neurons.numel()));
@@ -112,7 +114,7 @@ class RandomSplitObserver : public LayerObserver {
 
   std::string router_;
   at::Generator generator_;
-  ActivationMarkers markers_;
+  std::optional<ActivationMarkers> markers_;  // for the router "cmoe"
 };
 
 class RandomSplit : public Converter {

@@ -1,4 +1,4 @@
-// Parameters that one token uses, by four named definitions that users confuse (specs: formats 1.4, methods 0.1).
+// Parameters that one token uses, by four named definitions that users confuse.
 //
 //   activated_parameters/ffn            feed-forward networks: shared expert, the visited experts, routers, biases
 //   activated_parameters/non_embedding  the same with attention and norms
@@ -9,6 +9,7 @@
 #include "harness/model/parameter_count.h"
 #include "harness/task.h"
 #include "tasks/routing_counts.h"
+#include "tasks/window_plan.h"
 
 namespace moebench {
 namespace {
@@ -34,14 +35,14 @@ Metric count_metric(const std::string& name, double value) { return {name, "para
 
 class ActivatedParameters : public Task {
  public:
-  explicit ActivatedParameters(RoutedTextOptions options) : options_(std::move(options)) {}
+  explicit ActivatedParameters(RoutedTextOptions options) : options_(std::move(options)) {
+    check_window_options("activated_parameters", options_.window, options_.max_windows);
+  }
 
   std::string data_hash() const override { return read_named_corpus(options_.text).content_hash; }
 
   Measurement measure(TaskContext& context) const override {
-    const at::Tensor stream = token_stream(read_named_corpus(options_.text), context.tokenizer);
-    const RoutingCounts routing =
-        count_visits(context.model, stream, options_.window, options_.max_windows, context.progress);
+    const RoutingCounts routing = count_visits(context, options_);
     const LlamaConfig& config = context.model.config();
     const Totals ffn = sum_layers(context, routing);
     const auto non_embedding = static_cast<double>(attention_and_norm_parameters(config));
@@ -55,7 +56,7 @@ class ActivatedParameters : public Task {
                         measured,
                         count_metric("total_parameters", others + ffn.stored),
                         {"active_ffn_share", "", share}},
-            .text_tokens = stream.numel()};
+            .text_tokens = routing.text_tokens};
   }
 
  private:
@@ -64,9 +65,11 @@ class ActivatedParameters : public Task {
     for (size_t layer = 0; layer < context.model.layers().size(); ++layer) {
       const FeedForwardCounts counts = count_feed_forward(context.model.layers()[layer], context.model.config());
       const auto num_experts = static_cast<int64_t>(counts.expert_parameters.size());
-      const ExpertVisits even =
-          num_experts == 0 ? ExpertVisits{} : even_visits(num_experts, context.conversion->layers[layer].top_k);
-      const ExpertVisits real = num_experts == 0 ? even : ExpertVisits{routing.visits[layer], routing.tokens};
+      ExpertVisits even, real;
+      if (num_experts > 0) {  // else there may be no conversion, and no token was counted
+        even = even_visits(num_experts, context.conversion->layers[layer].top_k);
+        real = {routing.visits[layer], routing.tokens};
+      }
       totals.stored += static_cast<double>(counts.stored());
       totals.active += active_parameters(counts, even);
       totals.measured += active_parameters(counts, real);

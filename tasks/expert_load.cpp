@@ -14,6 +14,7 @@
 
 #include "harness/task.h"
 #include "tasks/routing_counts.h"
+#include "tasks/window_plan.h"
 
 namespace moebench {
 namespace {
@@ -49,14 +50,14 @@ void add_load(const std::string& prefix, double entropy, double dead_experts, do
 
 class ExpertLoad : public Task {
  public:
-  explicit ExpertLoad(RoutedTextOptions options) : options_(std::move(options)) {}
+  explicit ExpertLoad(RoutedTextOptions options) : options_(std::move(options)) {
+    check_window_options("expert_load", options_.window, options_.max_windows);
+  }
 
   std::string data_hash() const override { return read_named_corpus(options_.text).content_hash; }
 
   Measurement measure(TaskContext& context) const override {
-    const at::Tensor stream = token_stream(read_named_corpus(options_.text), context.tokenizer);
-    const RoutingCounts routing =
-        count_visits(context.model, stream, options_.window, options_.max_windows, context.progress);
+    const RoutingCounts routing = count_visits(context, options_);
     std::vector<Metric> layers;
     LayerLoad total{.entropy = 0, .max_over_mean = 0};
     int64_t num_mixtures = 0;
@@ -70,7 +71,7 @@ class ExpertLoad : public Task {
       total.max_over_mean += load.max_over_mean;
       ++num_mixtures;
     }
-    Measurement measurement{.text_tokens = stream.numel()};
+    Measurement measurement{.text_tokens = routing.text_tokens};
     if (num_mixtures == 0) return measurement;
     const auto n = static_cast<double>(num_mixtures);
     add_load("expert_load", total.entropy / n, static_cast<double>(total.dead_experts), total.max_over_mean / n,

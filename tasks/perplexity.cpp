@@ -53,7 +53,13 @@ WindowAverage average(const std::vector<Item>& windows) {
 
 class Perplexity : public Task {
  public:
-  explicit Perplexity(PerplexityOptions options) : options_(std::move(options)) {}
+  explicit Perplexity(PerplexityOptions options) : options_(std::move(options)) {
+    check_window_options("perplexity", options_.window, options_.max_windows);
+    if (is_strided() && (options_.stride < 1 || options_.stride > options_.window)) {
+      throw std::invalid_argument("perplexity: option 'stride' must be 1 to window = " +
+                                  std::to_string(options_.window) + ", not " + std::to_string(options_.stride));
+    }
+  }
 
   std::string data_hash() const override { return read_named_corpus(options_.text).content_hash; }
 

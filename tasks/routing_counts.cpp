@@ -1,5 +1,7 @@
 #include "tasks/routing_counts.h"
 
+#include <stdexcept>
+
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 
@@ -48,21 +50,33 @@ class VisitCounter {
   std::vector<const MoeLayer*> watched_;
 };
 
+std::vector<TextWindow> plan(int64_t num_tokens, const LlamaConfig& config, const RoutedTextOptions& options) try {
+  if (options.window > config.max_position_embeddings) {
+    throw std::invalid_argument("window " + std::to_string(options.window) + " is longer than the model's " +
+                                std::to_string(config.max_position_embeddings) + " positions");
+  }
+  return side_by_side_windows(num_tokens, options.window, options.max_windows);
+} catch (const std::invalid_argument& error) {
+  throw std::invalid_argument("routing of " + options.text + ": " + error.what());
+}
+
 }  // namespace
 
 const MoeLayer* moe_layer(const LlamaLayer& layer) { return dynamic_cast<const MoeLayer*>(&layer.feed_forward()); }
 
-RoutingCounts count_visits(const LlamaModel& model, const at::Tensor& stream, int64_t window, int64_t max_windows,
-                           const std::function<void(double done, double total)>& progress) {
+RoutingCounts count_visits(const TaskContext& context, const RoutedTextOptions& options) {
   const c10::InferenceMode inference;
-  const std::vector<TextWindow> windows = side_by_side_windows(stream.numel(), window, max_windows);
+  const LlamaModel& model = context.model;
+  const at::Tensor stream = token_stream(read_named_corpus(options.text), context.tokenizer);
+  const std::vector<TextWindow> windows = plan(stream.numel(), model.config(), options);
   const VisitCounter counter(model);
-  RoutingCounts counts;
+  RoutingCounts counts{.text_tokens = stream.numel()};
   if (counter.watches_anything()) {
     for (const TextWindow& each : windows) {
       model.forward(stream.slice(0, each.begin, each.end).unsqueeze(0).to(model.precision().device));
-      counts.tokens += window;
-      if (progress) progress(static_cast<double>(counts.tokens), static_cast<double>(windows.size()) * window);
+      counts.tokens += options.window;
+      if (!context.progress) continue;
+      context.progress(static_cast<double>(counts.tokens), static_cast<double>(windows.size()) * options.window);
     }
   }
   counts.visits = counter.visits();

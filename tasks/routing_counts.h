@@ -2,14 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
-#include <ATen/core/Tensor.h>
-
 #include "harness/model/llama.h"
 #include "harness/model/moe_layer.h"
+#include "harness/task.h"
 
 namespace moebench {
 
@@ -29,15 +27,14 @@ struct RoutedTextOptions {
 const MoeLayer* moe_layer(const LlamaLayer& layer);
 
 struct RoutingCounts {
-  int64_t tokens = 0;
+  int64_t text_tokens = 0;                   // of the whole text
+  int64_t tokens = 0;                        // of the windows that were run
   std::vector<std::vector<int64_t>> visits;  // [num_layers][E]; an empty row for a layer without routed experts
 };
 
-// Runs the first windows of the stream (side by side, as the GPTQ protocol cuts it) through the model and counts.
-// A model without routed experts is not run. Leaves no observer behind, whatever is thrown.
-// stream: [num_tokens] int64. max_windows: 0 = all. Throws std::invalid_argument if the stream is shorter than a
-// window.
-RoutingCounts count_visits(const LlamaModel& model, const at::Tensor& stream, int64_t window, int64_t max_windows,
-                           const std::function<void(double done, double total)>& progress);
+// Runs the first windows of the text (side by side, as the GPTQ protocol cuts it) through the model and counts.
+// A model without routed experts is not run. Leaves no observer behind, whatever is thrown. Throws
+// std::invalid_argument if the text is shorter than a window.
+RoutingCounts count_visits(const TaskContext& context, const RoutedTextOptions& options);
 
 }  // namespace moebench

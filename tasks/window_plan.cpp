@@ -24,6 +24,16 @@ bool is_enough(const std::vector<TextWindow>& windows, int64_t max_windows) {
 
 }  // namespace
 
+void check_window_options(const std::string& task, int64_t window, int64_t max_windows) {
+  if (window < 2) {
+    throw std::invalid_argument(task + ": option 'window' must be at least 2, not " + std::to_string(window));
+  }
+  if (max_windows < 0) {
+    throw std::invalid_argument(task + ": option 'max_windows' must not be negative (0 = all), not " +
+                                std::to_string(max_windows));
+  }
+}
+
 std::vector<TextWindow> side_by_side_windows(int64_t num_tokens, int64_t window, int64_t max_windows) {
   check(num_tokens, window, max_windows);
   std::vector<TextWindow> windows;

@@ -1,7 +1,8 @@
-// Which tokens of a stream are scored in which window. Two protocols (specs: evaluation 2.1 and 2.3).
+// Which tokens of a stream are scored in which window. Two protocols, GPTQ's and a sliding window.
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace moebench {
@@ -12,6 +13,9 @@ struct TextWindow {
   int64_t end = 0;
   int64_t first_scored = 0;
 };
+
+// What can be said of a task's options before there is a text. Throws std::invalid_argument naming task and option.
+void check_window_options(const std::string& task, int64_t window, int64_t max_windows);
 
 // GPTQ: windows side by side, the remainder dropped; the first token of a window is never predicted.
 // max_windows: 0 = all. Throws std::invalid_argument if there are not num_tokens for one window, or window < 2.

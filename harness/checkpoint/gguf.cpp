@@ -2,7 +2,6 @@
 
 #include <cstdio>
 #include <cstring>
-#include <limits>
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
@@ -153,7 +152,6 @@ GgufFile::GgufFile(const std::filesystem::path& path) : state_(std::make_unique<
 }
 
 GgufFile::~GgufFile() = default;
-GgufFile::GgufFile(GgufFile&&) noexcept = default;
 
 const std::filesystem::path& GgufFile::path() const { return state_->files.front().path(); }
 
@@ -229,12 +227,6 @@ std::optional<std::vector<std::string_view>> GgufFile::find_strings(std::string_
     rest.remove_prefix(sizeof length + length);
   }
   return result;
-}
-
-std::vector<std::string> GgufFile::metadata_keys() const {
-  std::vector<std::string> keys;
-  for (const auto& [key, value] : state_->header.metadata) keys.push_back(key);
-  return keys;
 }
 
 const std::map<std::string, GgufTensor, std::less<>>& GgufFile::tensors() const { return state_->header.tensors; }

@@ -33,7 +33,6 @@ class GgufFile {
   // types, names that are not UTF-8 or occur twice, tensors out of bounds, overlapping or leaving holes.
   explicit GgufFile(const std::filesystem::path& path);
   ~GgufFile();
-  GgufFile(GgufFile&&) noexcept;
 
   const std::filesystem::path& path() const;
 
@@ -46,7 +45,6 @@ class GgufFile {
   std::optional<std::vector<int64_t>> find_integers(std::string_view key) const;
   std::optional<std::vector<double>> find_numbers(std::string_view key) const;
   std::optional<std::vector<std::string_view>> find_strings(std::string_view key) const;
-  std::vector<std::string> metadata_keys() const;  // sorted
 
   const std::map<std::string, GgufTensor, std::less<>>& tensors() const;
   const GgufTensor* find_tensor(std::string_view name) const;  // null if missing

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <numbers>
 #include <stdexcept>
 
@@ -22,6 +23,22 @@ class Metadata {
 
   const std::string& architecture() const { return architecture_; }
   std::string key(std::string_view name) const { return architecture_ + "." + std::string(name); }
+
+  // What check_config's fields are called here.
+  std::map<std::string, std::string> field_names() const {
+    return {{"hidden_size", key("embedding_length")},
+            {"intermediate_size", key("feed_forward_length")},
+            {"num_hidden_layers", key("block_count")},
+            {"num_attention_heads", key("attention.head_count")},
+            {"num_key_value_heads", key("attention.head_count_kv")},
+            {"head_dim", key("attention.key_length")},
+            {"vocab_size", "the number of rows of token_embd.weight"},
+            {"max_position_embeddings", key("context_length")},
+            {"sliding_window", key("attention.sliding_window")},
+            {"rms_norm_eps", key("attention.layer_norm_rms_epsilon")},
+            {"rope_theta", key("rope.freq_base")},
+            {"rope_scaling.factor", "the last element of rope_freqs.weight"}};
+  }
 
   std::optional<int64_t> find_integer(std::string_view name) const { return file_.find_integer(key(name)); }
 
@@ -127,7 +144,7 @@ LlamaConfig read_gguf_config(const GgufFile& file) {
 
   const auto head_dim = metadata.find_integer("attention.key_length");
   config.head_dim = head_dim.value_or(config.hidden_size / std::max<int64_t>(config.num_attention_heads, 1));
-  check_config(config, file.path());
+  check_config(config, file.path(), metadata.field_names());
   if (metadata.find_integer("attention.value_length").value_or(config.head_dim) != config.head_dim) {
     metadata.refuse("metadata '" + metadata.key("attention.value_length") + "' must equal attention.key_length");
   }
@@ -136,7 +153,7 @@ LlamaConfig read_gguf_config(const GgufFile& file) {
                     std::to_string(config.head_dim) + " dimensions; partial rotary embedding is not read");
   }
   config.rope_scaling = rope_scaling_of(file, metadata, config);
-  check_config(config, file.path());
+  check_config(config, file.path(), metadata.field_names());
   return config;
 }
 

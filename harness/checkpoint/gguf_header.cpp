@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <limits>
 #include <stdexcept>
 #include <utility>
 
-#include "harness/checkpoint/printable_name.h"
+#include "harness/checkpoint/utf8.h"
 
 namespace moebench {
 namespace {

@@ -92,12 +92,12 @@ class HfCheckpoint : public Checkpoint {
 
   void open_files() {
     const auto single = path_ / "model.safetensors", index = path_ / "model.safetensors.index.json";
-    if (std::filesystem::exists(single)) {
+    if (is_there(single)) {
       const SafetensorsFile& file = files_.emplace("model.safetensors", single).first->second;
       for (const std::string& name : file.names()) files_by_tensor_[name] = &file;
-    } else if (std::filesystem::exists(index)) {
+    } else if (is_there(index)) {
       open_shards(index);
-    } else if (std::filesystem::exists(path_ / "pytorch_model.bin")) {
+    } else if (is_there(path_ / "pytorch_model.bin")) {
       throw refuse("holds pytorch_model.bin, which is not read; convert it to safetensors");
     } else {
       throw refuse("holds neither model.safetensors nor model.safetensors.index.json");
@@ -107,7 +107,7 @@ class HfCheckpoint : public Checkpoint {
   void open_shards(const std::filesystem::path& index) {
     const auto weight_map = read_weight_map(index);
     for (const auto& [name, shard] : weight_map) {
-      if (!std::filesystem::exists(path_ / shard)) {
+      if (!is_there(path_ / shard)) {
         throw std::runtime_error(index.string() + ": shard '" + shard + "' is missing; incomplete download?");
       }
       const SafetensorsFile& file = files_.try_emplace(shard, path_ / shard).first->second;

@@ -1,5 +1,6 @@
 // LlamaConfig from a Hugging Face config.json, with transformers' defaults.
 #include <algorithm>
+#include <map>
 #include <stdexcept>
 
 #include <nlohmann/json.hpp>
@@ -34,7 +35,11 @@ class ConfigReader {
     config.head_dim = integer(json_, "head_dim", config.architecture == "Qwen3ForCausalLM" ? 128 : even_share);
     config.sliding_window = read_sliding_window(config);
     read_rope(config);
-    check_config(config, path_);
+    std::map<std::string, std::string> names;
+    for (const char* field : {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"}) {
+      names[std::string("rope_scaling.") + field] = std::string(rope_field()) + "." + field;
+    }
+    check_config(config, path_, names);
     return config;
   }
 
@@ -49,20 +54,25 @@ class ConfigReader {
     return found == object.end() || found->is_null() ? nullptr : &*found;
   }
 
+  // "hidden_size", "rope_scaling.factor".
+  std::string name(const nlohmann::json& object, const char* field) const {
+    return (&object == &json_ ? "" : std::string(rope_field()) + ".") + field;
+  }
+
   int64_t integer(const nlohmann::json& object, const char* field, std::optional<int64_t> otherwise = {}) const {
     const nlohmann::json* value = find(object, field);
     if (value == nullptr && otherwise) return *otherwise;
-    if (value == nullptr) refuse(std::string(field) + " is missing");
+    if (value == nullptr) refuse(name(object, field) + " is missing");
     const bool too_large = value->is_number_unsigned() && value->get<uint64_t>() > INT64_MAX;
-    if (!value->is_number_integer() || too_large) refuse(std::string(field) + " is no whole number: " + value->dump());
+    if (!value->is_number_integer() || too_large) refuse(name(object, field) + " is no whole number: " + value->dump());
     return value->get<int64_t>();
   }
 
   double number(const nlohmann::json& object, const char* field, std::optional<double> otherwise = {}) const {
     const nlohmann::json* value = find(object, field);
     if (value == nullptr && otherwise) return *otherwise;
-    if (value == nullptr) refuse(std::string(field) + " is missing");
-    if (!value->is_number()) refuse(std::string(field) + " is no number: " + value->dump());
+    if (value == nullptr) refuse(name(object, field) + " is missing");
+    if (!value->is_number()) refuse(name(object, field) + " is no number: " + value->dump());
     return value->get<double>();
   }
 
@@ -76,7 +86,7 @@ class ConfigReader {
   std::string text(const nlohmann::json& object, const char* field, const std::string& otherwise) const {
     const nlohmann::json* value = find(object, field);
     if (value == nullptr) return otherwise;
-    if (!value->is_string()) refuse(std::string(field) + " is no text: " + value->dump());
+    if (!value->is_string()) refuse(name(object, field) + " is no text: " + value->dump());
     return value->get<std::string>();
   }
 
@@ -130,8 +140,12 @@ class ConfigReader {
   }
 
   // transformers 5 puts rope_theta and the scaling into rope_parameters; before, they were rope_theta and rope_scaling.
+  const char* rope_field() const {
+    return find(json_, "rope_parameters") != nullptr ? "rope_parameters" : "rope_scaling";
+  }
+
   void read_rope(LlamaConfig& config) const {
-    const char* field = find(json_, "rope_parameters") != nullptr ? "rope_parameters" : "rope_scaling";
+    const char* field = rope_field();
     const nlohmann::json* parameters = find(json_, field);
     config.rope_theta = number(json_, "rope_theta", 10000);
     if (parameters == nullptr) return;
@@ -140,7 +154,7 @@ class ConfigReader {
     const std::string type = text(*parameters, "rope_type", text(*parameters, "type", "default"));
     if (type == "default") return;
     if (type != "llama3")
-      refuse(std::string(field) + ": rope_type '" + type + "' is not supported; known: default llama3");
+      refuse(std::string(field) + ".rope_type '" + type + "' is not supported; known: default llama3");
     RopeScaling scaling;
     scaling.factor = number(*parameters, "factor");
     scaling.low_freq_factor = number(*parameters, "low_freq_factor");

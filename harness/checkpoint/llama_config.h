@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -42,7 +43,9 @@ struct LlamaConfig {
 LlamaConfig read_hf_config(const std::filesystem::path& config_json);
 LlamaConfig read_gguf_config(const GgufFile& file);
 
-// What both readers check last: sizes within bounds, heads that divide.
-void check_config(const LlamaConfig& config, const std::filesystem::path& file);
+// What both readers check last: sizes within bounds, heads that divide. names: what the file calls the fields, where
+// that is not their name in config.json ("num_hidden_layers", "rope_scaling.factor").
+void check_config(const LlamaConfig& config, const std::filesystem::path& file,
+                  const std::map<std::string, std::string>& names = {});
 
 }  // namespace moebench

@@ -46,6 +46,11 @@ MappedFile::~MappedFile() {
   if (!bytes_.empty()) munmap(const_cast<char*>(bytes_.data()), bytes_.size());
 }
 
+bool is_there(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error) || error;
+}
+
 void release_pages(std::string_view mapped_bytes) {
   // Inwards to whole pages: the neighbours' bytes may be in use.
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));

@@ -22,6 +22,9 @@ class MappedFile {
   std::string_view bytes_;
 };
 
+// Also true where it cannot be told (no permission, a circle of links, a name too long): opening then says why.
+bool is_there(const std::filesystem::path& path);
+
 // Gives the pages of a part of a mapping back, so that streaming through a big file does not keep it in memory. The
 // bytes stay valid: they are read again when touched.
 void release_pages(std::string_view mapped_bytes);

@@ -14,7 +14,8 @@ namespace fs = std::filesystem;
 // The .gguf files of a folder that one can open: of a split set, only the first.
 std::vector<fs::path> gguf_files(const fs::path& folder) {
   std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
     const std::string name = entry.path().filename().string();
     const bool later_part = name.find("-of-") != std::string::npos && name.find("-00001-of-") == std::string::npos;
     if (name.ends_with(".gguf") && !later_part) files.push_back(entry.path());

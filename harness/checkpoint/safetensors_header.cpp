@@ -8,8 +8,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "harness/checkpoint/printable_name.h"
 #include "harness/checkpoint/untrusted_json.h"
+#include "harness/checkpoint/utf8.h"
 
 namespace moebench {
 namespace {

@@ -19,8 +19,8 @@ namespace moebench {
 struct Command {
   const char* name;
   const char* summary;  // one line
-  // Declares the command's options and returns what runs once they are parsed. That returns the exit code (0, or 1, 3,
-  // 5, 6 with their meaning in the design) and throws as harness/error.h says.
+  // Declares the command's options and returns what runs once they are parsed. That returns the exit code (0, or 4
+  // if one of several runs failed) and throws as harness/error.h says.
   std::function<int()> (*define)(CLI::App& command);
 };
 

@@ -8,12 +8,14 @@
 #include "harness/commands/commands.h"
 #include "harness/commands/data_folder.h"
 #include "harness/commands/model_arguments.h"
+#include "harness/commands/output_file.h"
 #include "harness/commands/settings.h"
 #include "harness/commands/terminal_progress.h"
 #include "harness/converter.h"
 #include "harness/evidence/calibration_text.h"
 #include "harness/evidence/evidence_pass.h"
 #include "harness/interrupt.h"
+#include "harness/pipeline/sweep_spec.h"
 #include "harness/text/corpus.h"
 
 namespace moebench {
@@ -35,10 +37,33 @@ struct Arguments {
 };
 
 MoeShape choose_shape(const Arguments& arguments, const Converter& converter, const LlamaConfig& config) {
-  const MoeShape shape = arguments.active_ratio ? converter.shape_for(*arguments.active_ratio, config)
+  const double ratio = arguments.active_ratio.value_or(1);
+  if (!(ratio > 0 && ratio <= 1)) {
+    throw std::invalid_argument(fmt::format("--active-ratio {}: must lie above 0 and not above 1", ratio));
+  }
+  const MoeShape shape = arguments.active_ratio ? converter.shape_for(ratio, config)
                                                 : parse_moe_shape(arguments.shape, config.intermediate_size);
   converter.check_shape(shape, config);
   return shape;
+}
+
+// Everything that can be refused without the text is refused before it is tokenised.
+void check_calibration(const Arguments& arguments, const LlamaConfig& config) {
+  if (arguments.texts.empty()) {
+    throw std::invalid_argument(arguments.method + " reads calibration text; give it with --calibration");
+  }
+  if (arguments.window > config.max_position_embeddings) {
+    throw std::invalid_argument(
+        fmt::format("--window {}: is longer than the model's {} positions; choose a shorter one", arguments.window,
+                    config.max_position_embeddings));
+  }
+  const auto num_texts = static_cast<int64_t>(arguments.texts.size());
+  if (arguments.windows > kMaxCalibrationTokens / arguments.window / num_texts) {
+    throw std::invalid_argument(fmt::format(
+        "--windows {}: of {} tokens from each of {} texts are more than {} tokens; choose fewer or shorter windows",
+        arguments.windows, arguments.window, num_texts, kMaxCalibrationTokens));
+  }
+  for (const std::string& text : arguments.texts) refuse_to_replace(find_text(text), "--out", arguments.out);
 }
 
 CalibrationText read_calibration(const Arguments& arguments, const Tokenizer& tokenizer) {
@@ -92,17 +117,16 @@ int convert(const Arguments& arguments) {
   const nlohmann::json options = parse_settings(arguments.settings);
   const std::unique_ptr<Converter> converter = entry.create(options);
   const bool needs_text = converter->calibration().needs_text;
-  if (needs_text && arguments.texts.empty()) {
-    throw std::invalid_argument(arguments.method + " reads calibration text; give it with --calibration");
-  }
   const std::filesystem::path path = resolve_model_path(arguments.model.model);
   const std::unique_ptr<Checkpoint> checkpoint = open_checkpoint(path);
   const LlamaConfig& config = checkpoint->config();
   const MoeShape shape = choose_shape(arguments, *converter, config);
+  if (needs_text) check_calibration(arguments, config);
+  refuse_to_replace_model(path, "--out", arguments.out);
   { const AtomicFile can_be_written(arguments.out); }  // before minutes of work, not after
 
   std::optional<CalibrationText> text;
-  if (needs_text) text = read_calibration(arguments, *Tokenizer::load(path));
+  if (needs_text) text = read_calibration(arguments, *load_tokenizer(path, config));
   ConversionJob job{.converter = converter.get(), .shape = shape, .seed = arguments.seed};
   job.metadata = {{"method", arguments.method},
                   {"options", entry.resolve(options)},
@@ -123,21 +147,26 @@ std::function<int()> define_convert(CLI::App& command) {
   CLI::Option_group* size = command.add_option_group("size", "how much of the feed-forward network a token uses");
   size->add_option("--shape", arguments->shape, "8 experts, 3 shared and 3 of the other 5 active: S3A3E8")
       ->type_name("S3A3E8");
-  size->add_option("--active-ratio", arguments->active_ratio, "the method's own layout at this share of active neurons")
-      ->check(CLI::Range(0.0, 1.0));
+  size->add_option("--active-ratio", arguments->active_ratio,
+                   "the method's own layout at this share of active neurons, above 0 to 1");
   size->require_option(1);
   command.add_option("--set", arguments->settings, "an option of the method; repeatable")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
   command.add_option("--calibration", arguments->texts, "texts to calibrate on, each a domain: files, or known names")
       ->type_name("FILE");
-  command.add_option("--windows", arguments->windows, "random windows of each text")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
+  command
+      .add_option("--windows", arguments->windows,
+                  fmt::format("random windows of each text; all together at most {} tokens", kMaxCalibrationTokens))
+      ->check(CLI::Range(int64_t{1}, kMaxCalibrationTokens))
       ->capture_default_str();
   command.add_option("--window", arguments->window, "tokens of a window")
-      ->check(CLI::Range(int64_t{2}, int64_t{1} << 30))
+      ->check(CLI::Range(int64_t{2}, kMaxCalibrationTokens))
       ->capture_default_str();
-  command.add_option("--seed", arguments->seed, "of the windows and of the method")->capture_default_str();
+  // Up to where JSON's numbers are exact.
+  command.add_option("--seed", arguments->seed, "of the windows and of the method")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 53))
+      ->capture_default_str();
   add_precision_options(command, arguments->model);
   command.add_option("--out", arguments->out, "the conversion file to write (safetensors)")
       ->required()

@@ -13,7 +13,9 @@ void add_data_option(CLI::App& command, std::string& folder) {
 
 void use_data_folder(const std::string& folder) {
   if (folder.empty()) return;
-  if (!std::filesystem::is_directory(folder)) throw std::invalid_argument("--data " + folder + " is not a folder");
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(folder, ignored))
+    throw std::invalid_argument("--data " + folder + " is not a folder");
   setenv("MOEBENCH_DATA", folder.c_str(), 1);
 }
 

@@ -26,8 +26,7 @@ std::vector<int64_t> encode_prompt(const Tokenizer& tokenizer, const std::string
 int generate(const Arguments& arguments) {
   const LoadedModel loaded = load_model(arguments.model);
   const Tokenizer& tokenizer = *loaded.tokenizer;
-  std::vector<int64_t> stop_ids;
-  if (tokenizer.eos_id()) stop_ids.push_back(*tokenizer.eos_id());
+  const std::vector<int64_t> stop_ids(tokenizer.eos_ids().begin(), tokenizer.eos_ids().end());
   const std::vector<int64_t> generated =
       generate_greedily(loaded.model, encode_prompt(tokenizer, arguments.prompt), arguments.max_tokens, stop_ids);
   fmt::print("{}\n", tokenizer.decode(std::vector<int32_t>(generated.begin(), generated.end())));

@@ -106,7 +106,8 @@ Description describe_database(const std::filesystem::path& path) {
 
 Description describe(const std::string& argument) {
   const std::filesystem::path path = argument;
-  if (std::filesystem::is_regular_file(path)) {
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(path, ignored)) {
     std::string magic(15, '\0');
     std::ifstream(path, std::ios::binary).read(magic.data(), static_cast<std::streamsize>(magic.size()));
     if (magic == "SQLite format 3") return describe_database(path);

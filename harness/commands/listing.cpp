@@ -1,9 +1,12 @@
-#include "harness/commands/listing.h"
-
+// methods and tasks: what is registered under which name, with its options.
 #include <memory>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include "harness/commands/commands.h"
+#include "harness/converter.h"
+#include "harness/task.h"
 
 namespace moebench {
 namespace {
@@ -12,39 +15,48 @@ std::string choices_text(const OptionDescription& option) {
   return option.choices.empty() ? "" : fmt::format(" [{}]", fmt::join(option.choices, ", "));
 }
 
-void print_text(const std::vector<ListedName>& names) {
-  for (const ListedName& name : names) {
-    fmt::print("{}\n  {}\n", name.name, name.summary);
-    for (const OptionDescription& option : name.options) {
+template <class Entry>
+void print_text(const std::vector<Entry>& entries) {
+  for (const Entry& entry : entries) {
+    fmt::print("{}\n  {}\n", entry.name, entry.summary);
+    for (const OptionDescription& option : entry.options) {
       fmt::print("    {:<34} {}{}\n", option.name + " = " + option.default_value, option.help, choices_text(option));
     }
   }
 }
 
-void print_json(const std::vector<ListedName>& names) {
+template <class Entry>
+void print_json(const std::vector<Entry>& entries) {
   nlohmann::ordered_json listed = nlohmann::ordered_json::array();
-  for (const ListedName& name : names) {
+  for (const Entry& entry : entries) {
     nlohmann::ordered_json options = nlohmann::ordered_json::array();
-    for (const OptionDescription& option : name.options) {
+    for (const OptionDescription& option : entry.options) {
       options.push_back({{"name", option.name},
                          {"default", nlohmann::ordered_json::parse(option.default_value)},
                          {"help", option.help},
                          {"choices", option.choices}});
     }
-    listed.push_back({{"name", name.name}, {"summary", name.summary}, {"options", options}});
+    listed.push_back({{"name", entry.name}, {"summary", entry.summary}, {"options", options}});
   }
   fmt::print("{}\n", listed.dump(2));
 }
 
-}  // namespace
-
-std::function<int()> define_listing(CLI::App& command, std::function<std::vector<ListedName>()> list) {
+template <class Interface>
+std::function<int()> define_listing(CLI::App& command) {
   auto as_json = std::make_shared<bool>(false);
   command.add_flag("--json", *as_json, "for machines");
-  return [as_json, list = std::move(list)] {
-    *as_json ? print_json(list()) : print_text(list());
+  return [as_json] {
+    const auto& registry = Registry<Interface>::instance();
+    std::vector<typename Registry<Interface>::Entry> entries;
+    for (const std::string& name : registry.names()) entries.push_back(registry.find(name));
+    *as_json ? print_json(entries) : print_text(entries);
     return 0;
   };
 }
+
+}  // namespace
+
+std::function<int()> define_methods(CLI::App& command) { return define_listing<Converter>(command); }
+std::function<int()> define_tasks(CLI::App& command) { return define_listing<Task>(command); }
 
 }  // namespace moebench

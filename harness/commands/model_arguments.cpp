@@ -44,7 +44,13 @@ Precision precision_of(const ModelArguments& arguments) {
 namespace {
 
 // Indices into other weights would be applied without a word, and measured.
-void check_source(const Conversion& conversion, const ModelArguments& arguments, const Checkpoint& checkpoint) {
+void check_fits(const Conversion& conversion, const ModelArguments& arguments, const Checkpoint& checkpoint) {
+  const LlamaConfig& config = checkpoint.config();
+  try {
+    check_conversion(conversion, config.num_layers, config.intermediate_size, config.hidden_size);
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(arguments.conversion + ": " + error.what());
+  }
   const auto source = conversion.metadata.find("source");
   if (source == conversion.metadata.end() || *source == checkpoint.content_hash()) return;
   throw std::invalid_argument(
@@ -55,6 +61,17 @@ void check_source(const Conversion& conversion, const ModelArguments& arguments,
 
 }  // namespace
 
+std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& model_path, const LlamaConfig& config) {
+  std::unique_ptr<Tokenizer> tokenizer = Tokenizer::load(model_path);
+  if (tokenizer->vocab_size() > config.vocab_size) {
+    throw std::runtime_error(
+        fmt::format("{}: the tokenizer has ids up to {}, but the model has embeddings for {} (vocab_size); give both "
+                    "from one model",
+                    model_path.string(), tokenizer->vocab_size() - 1, config.vocab_size));
+  }
+  return tokenizer;
+}
+
 LoadedModel load_model(const ModelArguments& arguments) {
   if (arguments.use_oracle_router && arguments.conversion.empty()) {
     throw std::invalid_argument("--oracle chooses among a conversion's experts; give the conversion with --conversion");
@@ -62,13 +79,11 @@ LoadedModel load_model(const ModelArguments& arguments) {
   const Precision precision = precision_of(arguments);
   const std::filesystem::path path = resolve_model_path(arguments.model);
   std::unique_ptr<Checkpoint> checkpoint = open_checkpoint(path);
-  std::unique_ptr<Tokenizer> tokenizer = Tokenizer::load(path);
+  std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(path, checkpoint->config());
   std::optional<Conversion> conversion;
   if (!arguments.conversion.empty()) {
     conversion = load_conversion(arguments.conversion);
-    const LlamaConfig& config = checkpoint->config();
-    check_conversion(*conversion, config.num_layers, config.intermediate_size, config.hidden_size);
-    check_source(*conversion, arguments, *checkpoint);
+    check_fits(*conversion, arguments, *checkpoint);
     if (arguments.use_oracle_router) conversion = with_oracle_router(*conversion);
   }
   LlamaModel model = LlamaModel::load(*checkpoint, precision);

@@ -36,6 +36,9 @@ struct LoadedModel {
   LlamaModel model;  // with the conversion applied
 };
 
+// The tokenizer of a model. Throws std::runtime_error if it has ids that the model has no embedding for.
+std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& model_path, const LlamaConfig& config);
+
 // Throws as the readers of its parts do.
 LoadedModel load_model(const ModelArguments& arguments);
 

@@ -1,15 +1,14 @@
 #include "harness/commands/program.h"
 
 #include <algorithm>
+#include <climits>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <string>
+#include <thread>
 
 #include <ATen/Parallel.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
 
 #include "harness/build_info.h"
 #include "harness/commands/commands.h"
@@ -22,18 +21,13 @@ namespace {
 
 constexpr int kUsage = 2, kRunFailed = 4, kTryAgain = 75;
 
-void log_to_stderr() {
-  auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
-  const char* no_color = std::getenv("NO_COLOR");
-  if (no_color != nullptr && *no_color != '\0') sink->set_color_mode(spdlog::color_mode::never);
-  auto logger = std::make_shared<spdlog::logger>("moebench", sink);
-  logger->set_pattern("%^%l%$: %v");
-  spdlog::set_default_logger(logger);
-}
-
 int complain(const std::string& message, int exit_code) {
-  // c10 and others append backtraces: the first line is the sentence.
-  std::fprintf(stderr, "moebench: %s\n", message.substr(0, message.find('\n')).c_str());
+  // c10 and others append backtraces: the first line is the sentence. It may quote names out of files that others
+  // wrote, which must not command the terminal.
+  std::string sentence = message.substr(0, message.find('\n'));
+  const auto is_control = [](unsigned char byte) { return byte < 0x20 || byte == 0x7F; };
+  std::replace_if(sentence.begin(), sentence.end(), is_control, '?');
+  std::fprintf(stderr, "moebench: %s\n", sentence.c_str());
   return exit_code;
 }
 
@@ -63,6 +57,16 @@ void check_command_name(int argument_count, char** arguments) {
   throw std::invalid_argument(unknown_name_message("command", arguments[1], names));
 }
 
+// More than there are cores only wait for one another.
+void use_threads(int threads) {
+  const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());  // that this process may use
+  if (cores > 0 && threads > cores) {
+    throw std::invalid_argument("--threads " + std::to_string(threads) + ": there are " + std::to_string(cores) +
+                                " cores here; choose 1 to " + std::to_string(cores) + ", or leave it out to use all");
+  }
+  at::set_num_threads(threads);
+}
+
 int parse_and_run(int argument_count, char** arguments) {
   check_command_name(argument_count, arguments);
   CLI::App program("Turns dense language models into mixtures of experts, measures them and compares.", "moebench");
@@ -70,8 +74,10 @@ int parse_and_run(int argument_count, char** arguments) {
   program.require_subcommand(1);
   program.fallthrough();
   int threads = 0;
-  program.add_option("--threads", threads, "CPU threads to compute with (default: all cores)")
-      ->check(CLI::Range(1, 4096));
+  program
+      .add_option("--threads", threads,
+                  "CPU threads to compute with, not more than there are cores (default: all cores)")
+      ->check(CLI::Range(1, INT_MAX));
 
   std::function<int()> action;
   for (const Command& command : commands()) {
@@ -86,7 +92,7 @@ int parse_and_run(int argument_count, char** arguments) {
     const std::string name = chosen.empty() ? "moebench" : "moebench " + chosen.front()->get_name();
     return complain(std::string(error.what()) + "; see " + name + " --help", kUsage);
   }
-  if (threads > 0) at::set_num_threads(threads);
+  if (threads > 0) use_threads(threads);
   const int exit_code = action();
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
     throw TryAgainError("the output cannot be written; free some disk space and run the command again");
@@ -98,7 +104,6 @@ int parse_and_run(int argument_count, char** arguments) {
 
 int run_program(int argument_count, char** arguments) {
   std::signal(SIGXFSZ, SIG_IGN);  // a file over its size limit is a write that fails, and is reported as one
-  log_to_stderr();
   return run_and_explain([&] { return parse_and_run(argument_count, arguments); });
 }
 

@@ -5,6 +5,7 @@
 #include "harness/atomic_file.h"
 #include "harness/commands/command_line.h"
 #include "harness/commands/commands.h"
+#include "harness/commands/output_file.h"
 #include "results/render.h"
 
 namespace moebench {
@@ -18,6 +19,7 @@ struct Arguments {
 
 int report(const Arguments& arguments) {
   const ReportFormat format = parse_report_format(arguments.format);
+  refuse_to_replace(arguments.database, "--output", arguments.output);
   const ResultStore store(arguments.database, ResultStore::Mode::kReadOnly);
   const std::string text = render(store, format, {.command = this_command_line()});
   if (arguments.output.empty()) {

@@ -28,7 +28,11 @@ std::filesystem::path database_path(const SweepArguments& arguments, const Sweep
 }
 
 RecordedCells read_recorded(const std::filesystem::path& database) {
-  if (!std::filesystem::exists(database)) return RecordedCells({});
+  std::error_code error;
+  if (!std::filesystem::exists(database, error)) {
+    if (error) throw std::runtime_error("--db " + database.string() + ": cannot be read (" + error.message() + ")");
+    return RecordedCells({});
+  }
   return RecordedCells(ResultStore(database, ResultStore::Mode::kReadOnly).runs());
 }
 

@@ -88,7 +88,7 @@ std::vector<std::string_view> long_lines(const Corpus& corpus) {
 Corpus read_corpus(const std::filesystem::path& path) {
   const std::string text = read_text_file(path);
   const std::filesystem::path name = without_gz(path);
-  Corpus corpus{.name = name.stem().string(), .path = path, .content_hash = content_hash(std::string_view(text))};
+  Corpus corpus{.name = name.stem().string(), .content_hash = content_hash(std::string_view(text))};
   if (name.extension() == ".jsonl") {
     corpus.documents = read_json_lines(path, text);
   } else if (name.extension() == ".raw") {

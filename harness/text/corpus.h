@@ -13,8 +13,7 @@
 namespace moebench {
 
 struct Corpus {
-  std::string name;  // file name without extension
-  std::filesystem::path path;
+  std::string name;                    // file name without extension
   std::vector<std::string> documents;  // never empty
   std::string content_hash;            // of the file's bytes, decompressed
 };
@@ -34,8 +33,8 @@ std::filesystem::path find_text(const std::string& name_or_path);
 // read_corpus(find_text(...)), called by the name that it was asked for, so that metrics read "wikitext2/...".
 Corpus read_named_corpus(const std::string& name_or_path);
 
-// Documents joined by "\n\n" and tokenised once with the tokenizer's defaults: the GPTQ convention (specs:
-// evaluation 2.1). [num_tokens] int64.
+// Documents joined by "\n\n" and tokenised once with the tokenizer's defaults: the convention of GPTQ's
+// loaders. [num_tokens] int64.
 at::Tensor token_stream(const Corpus& corpus, const Tokenizer& tokenizer);
 
 // num_windows random windows of the stream, as the published loaders draw them: Python's random.seed(seed), then

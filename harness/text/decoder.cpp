@@ -4,9 +4,9 @@
 #include <optional>
 #include <stdexcept>
 
+#include "harness/checkpoint/utf8.h"
 #include "harness/text/byte_alphabet.h"
 #include "harness/text/pattern.h"
-#include "harness/text/unicode.h"
 
 namespace moebench {
 namespace {

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "harness/checkpoint/gguf.h"
+#include "harness/checkpoint/utf8.h"
 #include "harness/text/tokenizer_spec.h"
 #include "harness/text/unicode.h"
 
@@ -117,6 +118,9 @@ std::optional<int32_t> id_field(const GgufFile& file, const std::string& key, co
 void read_bos_and_eos(const GgufFile& file, bool add_bos, TokenizerSpec& spec) {
   spec.bos_id = id_field(file, "tokenizer.ggml.bos_token_id", spec);
   spec.eos_id = id_field(file, "tokenizer.ggml.eos_token_id", spec);
+  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {  // of a text, of a turn
+    if (const auto id = id_field(file, key, spec)) spec.eos_ids.push_back(*id);
+  }
   if (file.find_bool("tokenizer.ggml.add_bos_token").value_or(add_bos)) {
     spec.prefix.push_back(required(spec.bos_id, "tokenizer.ggml.bos_token_id"));
   }

@@ -1,5 +1,5 @@
-// A context and its continuation as the ids that are scored, to the last token as lm-evaluation-harness makes them
-// (specs: evaluation 1.3): encoded together, split by the length of the context encoded alone.
+// A context and its continuation as the ids that are scored, to the last token as lm-evaluation-harness makes them:
+// encoded together, split by the length of the context encoded alone.
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,8 @@
 #include "harness/text/python_random.h"
 
+#include <algorithm>
 #include <bit>
-#include <cmath>
-#include <numeric>
 #include <stdexcept>
-#include <unordered_set>
 
 namespace moebench {
 
@@ -59,13 +57,9 @@ uint32_t PythonRandom::next32() {
   return value ^ value >> 18;
 }
 
-double PythonRandom::random() {
-  const uint32_t high = next32() >> 5, low = next32() >> 6;
-  return (high * 67108864.0 + low) / 9007199254740992.0;
-}
-
+// random._randbelow.
 uint64_t PythonRandom::randbelow(uint64_t bound) {
-  if (bound == 0) throw std::invalid_argument("randbelow: the bound must be at least 1");
+  if (bound == 0) throw std::invalid_argument("randint: all of int64 is too wide a range");
   const int bits = static_cast<int>(std::bit_width(bound));
   while (true) {  // getrandbits: whole words lowest first, the last one's top bits
     uint64_t value = next32() >> std::max(0, 32 - bits);
@@ -78,39 +72,6 @@ int64_t PythonRandom::randint(int64_t low, int64_t high) {
   if (low > high) throw std::invalid_argument("randint: empty range");
   const uint64_t width = static_cast<uint64_t>(high) - static_cast<uint64_t>(low) + 1;
   return static_cast<int64_t>(static_cast<uint64_t>(low) + randbelow(width));
-}
-
-// CPython copies the population while that is smaller than a set of k.
-std::vector<int64_t> PythonRandom::sample(int64_t n, int64_t k) {
-  if (k < 0 || k > n) throw std::invalid_argument("sample: larger than the population, or negative");
-  double set_size = 21;
-  if (k > 5) set_size += std::pow(4.0, std::ceil(std::log(static_cast<double>(k * 3)) / std::log(4.0)));
-  std::vector<int64_t> drawn;
-  if (static_cast<double>(n) <= set_size) {
-    std::vector<int64_t> pool(static_cast<size_t>(n));
-    std::iota(pool.begin(), pool.end(), 0);
-    for (int64_t index = 0; index < k; ++index) {
-      const size_t chosen = randbelow(static_cast<uint64_t>(n - index));
-      drawn.push_back(pool[chosen]);
-      pool[chosen] = pool[static_cast<size_t>(n - index - 1)];
-    }
-    return drawn;
-  }
-  std::unordered_set<uint64_t> selected;
-  while (static_cast<int64_t>(drawn.size()) < k) {
-    const uint64_t candidate = randbelow(static_cast<uint64_t>(n));
-    if (selected.insert(candidate).second) drawn.push_back(static_cast<int64_t>(candidate));
-  }
-  return drawn;
-}
-
-std::vector<int64_t> PythonRandom::choices(int64_t n, int64_t k) {
-  if (n < 1) throw std::invalid_argument("choices: nothing to choose from");
-  std::vector<int64_t> drawn;
-  for (int64_t index = 0; index < k; ++index) {
-    drawn.push_back(static_cast<int64_t>(std::floor(random() * static_cast<double>(n))));
-  }
-  return drawn;
 }
 
 }  // namespace moebench

@@ -5,6 +5,7 @@
 
 #include <pcre2.h>
 
+#include "harness/checkpoint/utf8.h"
 #include "harness/text/unicode.h"
 
 namespace moebench {
@@ -21,23 +22,43 @@ std::string message_of(int error) {
                            " is not supported (Oniguruma and PCRE2 disagree on it)");
 }
 
-// In Ruby syntax \h is a hexadecimal digit, (?m) lets . match a newline, && in a class is an intersection; Oniguruma's
-// \w has marks and no fractions; its \s lacks U+180E, which PCRE2's has.
+// What begins at the '{' and Ruby reads otherwise: {n,m}+ repeats the repetition and is not possessive, {n}? makes it
+// optional and not lazy, {,m} counts from 0 and is no text. "" if nothing does.
+std::string foreign_repetition(const std::string& pattern, size_t index) {
+  const size_t end = pattern.find_first_not_of("0123456789,", index + 1);
+  if (end == std::string::npos || pattern[end] != '}' || end == index + 1) return "";
+  const std::string repetition = pattern.substr(index, end + 2 - index);
+  const bool is_range = repetition.find(',') != std::string::npos;
+  const bool foreign = repetition[1] == ',' || repetition.ends_with('+') || (repetition.ends_with('?') && !is_range);
+  return foreign ? repetition : "";
+}
+
+// In Ruby syntax \h is a hexadecimal digit, (?m) lets . match a newline, && in a class is an intersection and a class
+// in a class a union; Oniguruma's \w has marks and no fractions; its \s lacks U+180E, which PCRE2's has.
 std::string translate(const std::string& pattern) {
   std::string translated;
   bool in_class = false;
+  size_t class_begin = 0;  // a ] there is text
   for (size_t index = 0; index < pattern.size(); ++index) {
     const std::string two = pattern.substr(index, 2);
     if (pattern[index] == '\\') {
       if (std::string_view("hHwWbB").find(two.back()) != std::string_view::npos) refuse(pattern, index, two);
       translated += two == "\\s" ? "\\p{White_Space}" : two == "\\S" ? "\\P{White_Space}" : two;
       ++index;
+      if (two == "\\x" && pattern[index + 1] == '{') translated += pattern[++index];  // of a code, not of a repetition
       continue;
     }
     const bool multiline = two == "(?" && pattern.find('m', index) < pattern.find_first_of(":)<=!", index);
-    if (in_class ? two == "&&" : multiline) refuse(pattern, index, two);
-    if (pattern[index] == '[') in_class = true;
-    if (pattern[index] == ']') in_class = false;
+    if (in_class ? two == "&&" || pattern[index] == '[' : multiline) refuse(pattern, index, two);
+    if (!in_class && pattern[index] == '{') {
+      const std::string foreign = foreign_repetition(pattern, index);
+      if (!foreign.empty()) refuse(pattern, index, foreign);
+    }
+    if (pattern[index] == '[') {
+      in_class = true;
+      class_begin = index + (two == "[^" ? 2 : 1);
+    }
+    if (pattern[index] == ']' && index != class_begin) in_class = false;
     translated += pattern[index];
   }
   return translated;

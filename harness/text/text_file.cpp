@@ -8,7 +8,7 @@
 
 #include <zlib.h>
 
-#include "harness/text/unicode.h"
+#include "harness/checkpoint/utf8.h"
 
 namespace moebench {
 namespace {
@@ -43,7 +43,9 @@ std::string read_bytes(const std::filesystem::path& path, size_t max_bytes) {
 }  // namespace
 
 std::string read_text_file(const std::filesystem::path& path, size_t max_bytes) {
-  if (std::filesystem::is_directory(path)) throw std::runtime_error(refusal(path, "is a folder, not a text file"));
+  std::error_code ignored;  // is opening's to report
+  if (std::filesystem::is_directory(path, ignored))
+    throw std::runtime_error(refusal(path, "is a folder, not a text file"));
   std::string bytes = read_bytes(path, max_bytes);
   const size_t offset = find_invalid_utf8(bytes);
   if (offset == std::string_view::npos) return bytes;

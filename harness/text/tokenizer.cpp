@@ -1,9 +1,9 @@
 #include "harness/text/tokenizer.h"
 
 #include <unordered_map>
-#include <unordered_set>
 
 #include "harness/checkpoint/gguf.h"
+#include "harness/checkpoint/utf8.h"
 #include "harness/content_hash.h"
 #include "harness/text/added_tokens.h"
 #include "harness/text/byte_pair_model.h"
@@ -12,7 +12,6 @@
 #include "harness/text/piece_cache.h"
 #include "harness/text/pre_tokenizer.h"
 #include "harness/text/tokenizer_spec.h"
-#include "harness/text/unicode.h"
 #include "harness/text/vocabulary.h"
 
 namespace moebench {
@@ -80,10 +79,10 @@ struct Tokenizer::State {
   AddedTokenMatcher added_tokens, normalized_added_tokens;
   Vocabulary vocabulary;
   BytePairModel model;
-  std::unordered_set<int32_t> special_ids;
   std::unordered_map<int32_t, std::string> normalized_contents;  // what these added tokens decode to
   std::vector<int32_t> prefix, suffix;
   std::optional<int32_t> bos_id, eos_id;
+  std::vector<int32_t> eos_ids;
   std::string content_hash;
 
   explicit State(const TokenizerSpec& spec)
@@ -98,11 +97,11 @@ struct Tokenizer::State {
         suffix(spec.suffix),
         bos_id(spec.bos_id),
         eos_id(spec.eos_id),
+        eos_ids(spec.eos_ids),
         content_hash(hash_of(spec)) {
     // Without a pre-tokenizer a whole document is one piece; cut where it makes no difference, pieces recur.
     if (model.can_cut_before_spaces()) pre_tokenizer.also_cut_before_spaces();
     for (const AddedToken& token : spec.added_tokens) {
-      if (token.special) special_ids.insert(token.id);
       if (token.normalized) normalized_contents[token.id] = normalizer.normalize(token.content);
     }
   }
@@ -134,7 +133,8 @@ Tokenizer::Tokenizer(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Tokenizer::~Tokenizer() = default;
 
 std::unique_ptr<Tokenizer> Tokenizer::load(const std::filesystem::path& model_path) {
-  const bool is_folder = std::filesystem::is_directory(model_path);
+  std::error_code ignored;  // is opening's to report
+  const bool is_folder = std::filesystem::is_directory(model_path, ignored);
   const std::filesystem::path file = is_folder ? model_path / "tokenizer.json" : model_path;
   try {
     return std::unique_ptr<Tokenizer>(new Tokenizer(std::make_unique<State>(read_spec(file))));
@@ -174,12 +174,12 @@ std::vector<int32_t> Tokenizer::encode_with_defaults(std::string_view text) cons
   return ids;
 }
 
-std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special_tokens) const {
+std::string Tokenizer::decode(std::span<const int32_t> ids) const {
   std::vector<std::string> tokens;
   tokens.reserve(ids.size());
   for (const int32_t id : ids) {
     const std::string_view token = state_->vocabulary.token(id);
-    if (token.empty() || (skip_special_tokens && state_->special_ids.contains(id))) continue;
+    if (token.empty()) continue;
     const auto normalized = state_->normalized_contents.find(id);
     tokens.emplace_back(normalized == state_->normalized_contents.end() ? token : normalized->second);
   }
@@ -189,7 +189,7 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special_to
 int64_t Tokenizer::vocab_size() const { return state_->vocabulary.size(); }
 std::optional<int32_t> Tokenizer::bos_id() const { return state_->bos_id; }
 std::optional<int32_t> Tokenizer::eos_id() const { return state_->eos_id; }
-std::optional<int32_t> Tokenizer::id_of(std::string_view token) const { return state_->vocabulary.find(token); }
+const std::vector<int32_t>& Tokenizer::eos_ids() const { return state_->eos_ids; }
 std::string Tokenizer::content_hash() const { return state_->content_hash; }
 
 }  // namespace moebench

@@ -31,13 +31,14 @@ class Tokenizer {
   std::vector<int32_t> encode_with_defaults(std::string_view text) const;
 
   // UTF-8: bytes that are not become U+FFFD. Ids without a token decode to nothing.
-  std::string decode(std::span<const int32_t> ids, bool skip_special_tokens = false) const;
+  std::string decode(std::span<const int32_t> ids) const;
 
   int64_t vocab_size() const;  // every id is below it; some may have no token
   std::optional<int32_t> bos_id() const;
   std::optional<int32_t> eos_id() const;
-  std::optional<int32_t> id_of(std::string_view token) const;  // spelled as in the vocabulary: "Ġthe", "▁the"
-  std::string content_hash() const;                            // of everything that decides ids
+  const std::vector<int32_t>& eos_ids()
+      const;                         // every id that ends a text: eos_id, and what a chat model has beside it
+  std::string content_hash() const;  // of everything that decides ids
 
  private:
   struct State;

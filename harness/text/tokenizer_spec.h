@@ -36,6 +36,7 @@ struct TokenizerSpec {
   std::vector<AddedToken> added_tokens;
   std::vector<int32_t> prefix, suffix;  // around a text, by default
   std::optional<int32_t> bos_id, eos_id;
+  std::vector<int32_t> eos_ids;  // every id that ends a text, eos_id first
 };
 
 // Ids at or above this are refused: a hostile file must not make us allocate a table of its size.
@@ -45,8 +46,9 @@ inline constexpr int64_t kMaxVocabularySize = int64_t{1} << 22;
 TokenizerSpec read_tokenizer_json(const std::filesystem::path& path);
 TokenizerSpec read_gguf_tokenizer(const GgufFile& file);
 
-// BOS and EOS as the folder's tokenizer_config.json names them (a null there is none), or else config.json. What the
-// vocabulary lacks is none. Throws std::runtime_error if such a file cannot be read.
+// BOS and EOS as the folder's tokenizer_config.json names them (a null there is none, and so is a text that the
+// vocabulary lacks), or else config.json; eos_ids are those of both. Throws std::runtime_error if such a file cannot be
+// read, or an id in it is of another type or none of the vocabulary.
 void read_bos_and_eos(const std::filesystem::path& folder, TokenizerSpec& spec);
 
 }  // namespace moebench

@@ -32,7 +32,6 @@ class Vocabulary {
                                                                : "";
   }
   int64_t size() const { return static_cast<int64_t>(tokens_.size()); }
-  const std::vector<std::string>& tokens() const { return tokens_; }
 
  private:
   std::vector<std::string> tokens_;

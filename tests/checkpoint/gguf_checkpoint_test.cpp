@@ -101,6 +101,21 @@ TEST_F(GgufCheckpointTest, OtherModelsAreRefusedByName) {
               HasSubstr("'llama.rope.scaling.type' is 'yarn'"));
 }
 
+TEST_F(GgufCheckpointTest, ImpossibleSizesAreRefusedByTheFilesOwnKey) {
+  GgufBuilder builder;
+  builder.add("general.architecture", "llama");
+  for (const char* key : {"embedding_length", "feed_forward_length", "context_length", "vocab_size"}) {
+    builder.add("llama." + std::string(key), uint32_t{64});
+  }
+  builder.add("llama.attention.head_count", uint32_t{4}).add("llama.attention.layer_norm_rms_epsilon", 1e-5f);
+  GgufBuilder no_layers = builder, odd_heads = builder;
+  no_layers.add("llama.block_count", uint32_t{0});
+  EXPECT_THAT(refusal([&] { open_checkpoint(write(no_layers)); }), HasSubstr("x.gguf: llama.block_count is 0"));
+  odd_heads.add("llama.block_count", uint32_t{1}).add("llama.attention.head_count_kv", uint32_t{3});
+  EXPECT_THAT(refusal([&] { open_checkpoint(write(odd_heads)); }),
+              HasSubstr("llama.attention.head_count = 4 is no multiple of llama.attention.head_count_kv = 3"));
+}
+
 // Divisors as llama.cpp's converter computes them (convert_hf_to_gguf.py, LlamaModel.generate_extra_tensors).
 GgufTensorSpec rope_freqs(double factor, double low, double high, double original) {
   GgufTensorSpec spec{.name = "rope_freqs.weight", .sizes = {8}};

@@ -118,10 +118,20 @@ TEST_F(HfConfigTest, OtherRopeScalingIsRefusedByName) {
   }
   json incomplete = llama3_scaling();
   incomplete.erase("low_freq_factor");
-  EXPECT_THAT(refusal_with({{"rope_scaling", incomplete}}), HasSubstr("low_freq_factor is missing"));
+  EXPECT_THAT(refusal_with({{"rope_scaling", incomplete}}), HasSubstr("rope_scaling.low_freq_factor is missing"));
   json inverted = llama3_scaling();
   inverted["high_freq_factor"] = 0.5;
-  EXPECT_THAT(refusal_with({{"rope_scaling", inverted}}), HasSubstr("high_freq_factor must be above"));
+  EXPECT_THAT(refusal_with({{"rope_scaling", inverted}}), HasSubstr("rope_scaling.high_freq_factor must be above"));
+}
+
+TEST_F(HfConfigTest, RopeFieldsAreNamedByTheirPlace) {
+  for (const std::string place : {"rope_scaling", "rope_parameters"}) {
+    json scaling = llama3_scaling();
+    scaling["factor"] = -1;
+    EXPECT_THAT(refusal_with({{place, scaling}}), HasSubstr(": " + place + ".factor must be a positive number"));
+    scaling["factor"] = "much";
+    EXPECT_THAT(refusal_with({{place, scaling}}), HasSubstr(": " + place + ".factor is no number"));
+  }
 }
 
 TEST_F(HfConfigTest, Qwen2HasBiasAndQwen3HasHeadNorms) {
@@ -175,7 +185,7 @@ TEST_F(HfConfigTest, ImpossibleSizesAreRefusedByField) {
   EXPECT_THAT(refusal_with({{"hidden_size", "2048"}}), HasSubstr("hidden_size is no whole number"));
   EXPECT_THAT(refusal_with({{"intermediate_size", 1LL << 60}}), HasSubstr("intermediate_size"));
   EXPECT_THAT(refusal_with({{"vocab_size", 18446744073709551615ULL}}), HasSubstr("vocab_size"));
-  EXPECT_THAT(refusal_with({{"num_hidden_layers", 1 << 30}}), HasSubstr("num_layers"));
+  EXPECT_THAT(refusal_with({{"num_hidden_layers", 1 << 30}}), HasSubstr("num_hidden_layers is 1073741824"));
   EXPECT_THAT(refusal_with({{"num_attention_heads", 0}}), HasSubstr("num_attention_heads"));
   EXPECT_THAT(refusal_with({{"num_key_value_heads", 5}}), HasSubstr("no multiple of num_key_value_heads = 5"));
   EXPECT_THAT(refusal_with({{"head_dim", 63}}), HasSubstr("head_dim = 63 is odd"));

@@ -78,7 +78,7 @@ TEST(MutationTest, DamagedGgufIsRefusedOrLoaded) {
   builder.add_tensor({.name = "q4_1", .sizes = {32}, .type = 3, .data = std::string(20, '\2')});
   expect_refused_or_loaded(builder.build(), [](const std::filesystem::path& path) {
     const GgufFile file(path);
-    for (const std::string& key : file.metadata_keys()) {
+    for (const char* key : {"general.alignment", "key", "strings"}) {
       refusal([&] { file.find_strings(key); });
       refusal([&] { file.find_string(key); });
       refusal([&] { file.find_numbers(key); });

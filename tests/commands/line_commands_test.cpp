@@ -93,6 +93,16 @@ TEST_F(LineCommandsTest, GenerateIsRepeatableAndBounded) {
               HasSubstr("--max-tokens"));
 }
 
+TEST_F(LineCommandsTest, GenerateStopsAtAnyIdThatEndsAText) {
+  const std::vector<std::string> generate = {"generate", "--model", "model", "--prompt", "The", "--max-tokens", "5"};
+  ASSERT_NE(output(generate), "\n");
+  nlohmann::json every_token = nlohmann::json::array();
+  for (int64_t id = 0; id < kTinyVocabSize; ++id) every_token.push_back(id);
+  write_tiny_checkpoint(folder_ / "model",
+                        {.vocab_size = kTinyVocabSize, .more_config = {{"eos_token_id", every_token}}});
+  EXPECT_EQ(output(generate), "\n");
+}
+
 TEST_F(LineCommandsTest, MissingModelIsNamed) {
   for (const char* command : {"tokenize", "score"}) {
     EXPECT_THAT(sentence(2, {command, "--model", "absent"}), HasSubstr("absent")) << command;

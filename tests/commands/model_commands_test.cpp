@@ -1,4 +1,5 @@
 // convert, eval, inspect, methods and tasks: from a dense model to measured numbers, and what is refused on the way.
+#include <algorithm>
 #include <fstream>
 
 #include "results/result_store.h"
@@ -11,6 +12,7 @@ using nlohmann::json;
 using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
+using testing::Not;
 
 class ModelCommandsTest : public CommandFixture {
  protected:
@@ -20,6 +22,13 @@ class ModelCommandsTest : public CommandFixture {
         "convert",   "--model", "model",    "--method", "random_split", "--calibration",         "text.txt",
         "--windows", "2",       "--window", "32",       "--out",        "conversion.safetensors"};
     arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+
+  // The same with another value of one of these options.
+  std::vector<std::string> convert_with(const std::string& option, const std::string& value) const {
+    std::vector<std::string> arguments = convert({"--shape", "S1A2E4"});
+    *(std::find(arguments.begin(), arguments.end(), option) + 1) = value;
     return arguments;
   }
 
@@ -94,6 +103,78 @@ TEST_F(ModelCommandsTest, ConvertRefusesWhatDoesNotFit) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "conversion.safetensors"));
 }
 
+TEST_F(ModelCommandsTest, ConvertRefusesMoreTextThanMemoryHolds) {
+  EXPECT_THAT(sentence(2, convert_with("--windows", "600000")),
+              HasSubstr("--windows 600000: of 32 tokens from each of 1 texts are more than 16777216 tokens"));
+  EXPECT_THAT(sentence(2, convert_with("--windows", "99999999999999999999")), HasSubstr("--windows"));
+  EXPECT_THAT(sentence(2, convert_with("--window", "513")),
+              HasSubstr("--window 513: is longer than the model's 512 positions"));
+  EXPECT_THAT(output({"convert", "--help"}), HasSubstr("at most 16777216 tokens"));
+}
+
+TEST_F(ModelCommandsTest, ConvertRefusesNumbersThatItCannotMean) {
+  for (const char* seed : {"-1", "9223372036854775808", "18446744073709551616"}) {
+    EXPECT_THAT(sentence(2, convert({"--shape", "S1A2E4", "--seed", seed})), HasSubstr("--seed")) << seed;
+  }
+  for (const char* ratio : {"nan", "0", "-0.5", "1.5", "inf"}) {
+    EXPECT_THAT(sentence(2, convert({"--active-ratio", ratio})), HasSubstr("must lie above 0 and not above 1"))
+        << ratio;
+  }
+}
+
+TEST_F(ModelCommandsTest, ConvertDoesNotReplaceItsInputs) {
+  std::filesystem::create_symlink("model/model.safetensors", folder_ / "link.safetensors");
+  std::filesystem::create_hard_link(folder_ / "text.txt", folder_ / "hard.txt");
+  const std::string weights = read_file(folder_ / "model/model.safetensors");
+  for (const char* out : {"text.txt", "./text.txt", "hard.txt", "model/model.safetensors", "model/new.safetensors",
+                          "model/config.json", "link.safetensors"}) {
+    EXPECT_THAT(sentence(2, convert_with("--out", out)), HasSubstr(std::string("--out ") + out + ": is ")) << out;
+  }
+  EXPECT_EQ(read_file(folder_ / "model/model.safetensors"), weights);
+  EXPECT_EQ(read_file(folder_ / "text.txt"), sample_text());
+}
+
+TEST_F(ModelCommandsTest, ReportDoesNotReplaceItsDatabase) {
+  { ResultStore store(folder_ / "results.sqlite", ResultStore::Mode::kReadWrite); }
+  const std::string database = read_file(folder_ / "results.sqlite");
+  EXPECT_THAT(sentence(2, {"report", "--db", "results.sqlite", "--output", "./results.sqlite"}),
+              HasSubstr("--output ./results.sqlite: is the input results.sqlite"));
+  EXPECT_EQ(read_file(folder_ / "results.sqlite"), database);
+}
+
+TEST_F(ModelCommandsTest, PathsThatTheSystemRefusesAreRefusedInOurWords) {
+  std::filesystem::create_symlink("circle", folder_ / "circle");
+  folder_.write("tiny.toml", "name = \"tiny\"\n[model]\npath = \"model\"\n[[tasks]]\nname = \"perplexity\"\n");
+  for (const std::string& path : {std::string("circle"), std::string(5000, 'x')}) {
+    for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+             {"inspect", path}, eval("perplexity", {"--data", path}), {"plan", "tiny.toml", "--db", path}}) {
+      EXPECT_THAT(sentence(2, arguments), AllOf(HasSubstr(path), Not(HasSubstr("filesystem error"))));
+    }
+  }
+  EXPECT_THAT(sentence(2, {"plan", "model"}), HasSubstr("model: is not a regular file"));
+}
+
+TEST_F(ModelCommandsTest, ATokenizerWithIdsThatTheModelLacksIsRefused) {
+  const auto with_token = [&](int id) {
+    json tokenizer = tiny_tokenizer_json();
+    tokenizer["added_tokens"].push_back({{"id", id}, {"content", "<extra>"}});
+    folder_.write("model/tokenizer.json", tokenizer.dump());
+  };
+  with_token(263);
+  output(eval("perplexity"));
+  with_token(264);
+  for (const auto& arguments : {eval("perplexity"), convert({"--shape", "S1A2E4"})}) {
+    EXPECT_THAT(sentence(2, arguments), HasSubstr("ids up to 264, but the model has embeddings for 264"));
+  }
+}
+
+TEST_F(ModelCommandsTest, NamesInFilesDoNotCommandTheTerminal) {
+  json tokenizer = tiny_tokenizer_json();
+  tokenizer["normalizer"] = {{"type", "\x1B[31mX"}};
+  folder_.write("model/tokenizer.json", tokenizer.dump());
+  EXPECT_THAT(sentence(2, eval("perplexity")), HasSubstr("normalizer: type '?[31mX'"));
+}
+
 TEST_F(ModelCommandsTest, ConvertNamesTheNearestMethod) {
   EXPECT_THAT(
       sentence(2, {"convert", "--model", "model", "--method", "random_splt", "--shape", "S1A2E4", "--out", "c"}),
@@ -101,8 +182,7 @@ TEST_F(ModelCommandsTest, ConvertNamesTheNearestMethod) {
 }
 
 TEST_F(ModelCommandsTest, AReadOnlyFolderIsWorthAnotherTry) {
-  EXPECT_THAT(sentence(75, {"convert", "--model", "model", "--method", "random_split", "--shape", "S1A2E4",
-                            "--calibration", "text.txt", "--out", "/proc/conversion.safetensors"}),
+  EXPECT_THAT(sentence(75, convert_with("--out", "/proc/conversion.safetensors")),
               HasSubstr("/proc/conversion.safetensors: cannot be written"));
 }
 
@@ -134,7 +214,11 @@ TEST_F(ModelCommandsTest, TruncatedWeightsAreRefusedByFile) {
 TEST_F(ModelCommandsTest, AConversionOfAnotherModelIsRefused) {
   output(convert({"--shape", "S1A2E4"}));
   write_tiny_checkpoint(folder_ / "model", {.num_layers = 3});
-  EXPECT_THAT(sentence(2, eval("perplexity", {"--conversion", "conversion.safetensors"})), HasSubstr("layers"));
+  EXPECT_THAT(sentence(2, eval("perplexity", {"--conversion", "conversion.safetensors"})),
+              HasSubstr("conversion.safetensors: the conversion has 2 layers"));
+  write_tiny_checkpoint(folder_ / "model", {.intermediate_size = 64});
+  EXPECT_THAT(sentence(2, eval("perplexity", {"--conversion", "conversion.safetensors"})),
+              AllOf(HasSubstr("conversion.safetensors: layer 0: "), HasSubstr("neurons holds neuron ")));
   write_tiny_checkpoint(folder_ / "model", {.seed = 2});
   EXPECT_THAT(sentence(2, eval("perplexity", {"--conversion", "conversion.safetensors"})),
               HasSubstr("metadata.source"));

@@ -1,3 +1,5 @@
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -52,6 +54,14 @@ TEST_F(ProgramTest, ThreadCountMustBePositive) {
   const ProgramResult result = run({"--threads", "0"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.errors, HasSubstr("--threads"));
+}
+
+TEST_F(ProgramTest, MoreThreadsThanCoresAreRefused) {
+  const std::string cores = std::to_string(std::thread::hardware_concurrency());
+  EXPECT_EQ(run({"--threads", cores, "tasks"}).exit_code, 0);
+  const ProgramResult result = run({"--threads", "4096", "tasks"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.errors, HasSubstr("--threads 4096: there are " + cores + " cores here"));
 }
 
 }  // namespace

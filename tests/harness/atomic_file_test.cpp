@@ -1,5 +1,6 @@
 #include "harness/atomic_file.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 #include <filesystem>
 #include <fstream>
@@ -48,6 +49,36 @@ TEST_F(AtomicFileTest, WithoutCommitNothingRemains) {
 
 TEST_F(AtomicFileTest, MissingFolderSaysWhereItCannotWrite) {
   EXPECT_THROW(AtomicFile(folder_ / "absent" / "file"), TryAgainError);
+}
+
+TEST_F(AtomicFileTest, FolderIsNoTarget) {
+  EXPECT_THROW(AtomicFile{folder_}, TryAgainError);
+  EXPECT_EQ(files_in_folder(), 1u);
+}
+
+TEST_F(AtomicFileTest, PipeIsNoTarget) {
+  const std::filesystem::path pipe = folder_ / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THROW(AtomicFile{pipe}, TryAgainError);
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+}
+
+TEST_F(AtomicFileTest, WhatALinkPointsAtIsReplacedAndTheLinkStays) {
+  std::filesystem::create_directory(folder_ / "elsewhere");
+  const std::filesystem::path link = folder_ / "elsewhere" / "link", second = folder_ / "second";
+  std::filesystem::create_symlink("../file", link);
+  std::filesystem::create_symlink(link, second);
+  AtomicFile file(second);
+  file.write("after");
+  file.commit();
+  EXPECT_EQ(content(), "after");
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  EXPECT_TRUE(std::filesystem::is_symlink(second));
+}
+
+TEST_F(AtomicFileTest, LinksInACircleAreNoTarget) {
+  std::filesystem::create_symlink("circle", folder_ / "circle");
+  EXPECT_THROW(AtomicFile{folder_ / "circle"}, TryAgainError);
 }
 
 TEST_F(AtomicFileTest, FullDiskIsReported) {

@@ -26,7 +26,7 @@ TEST(MoeShapeTest, PrintsWhatItReads) { EXPECT_EQ(to_string(parse_moe_shape("S2A
 
 TEST(MoeShapeTest, RefusesWhatDoesNotFit) {
   for (const char* text : {"", "S3A3", "S3A3E8x", "S9A0E8", "S3A6E8", "S0A0E8", "S3A3E7", "S0A1E8W1537", "S0A1E8W0",
-                           "S-1A3E8", "S0A1E99999999999999999999"}) {
+                           "S-1A3E8", "S0A1E99999999999999999999", "S0A1E1537W1", "S0A1E9223372036854775807W8"}) {
     EXPECT_THROW(parse_moe_shape(text, 1536), std::invalid_argument) << text;
   }
 }

@@ -197,7 +197,7 @@ TEST_P(MethodContract, UnknownOptionIsRefusedByName) {
 
 TEST(MethodRegistryTest, NamesAreListed) {
   EXPECT_THAT(ConverterRegistry::instance().names(),
-              testing::ElementsAre("cmoe", "dense", "random_split", "static_pruning"));
+              testing::IsSupersetOf({"cmoe", "dense", "random_split", "static_pruning"}));
 }
 
 TEST(MethodRegistryTest, EverythingIsExplained) {

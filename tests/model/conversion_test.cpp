@@ -1,5 +1,6 @@
 #include "harness/conversion.h"
 
+#include <cmath>
 #include <stdexcept>
 
 #include <ATen/ATen.h>
@@ -206,6 +207,39 @@ TEST_F(ConversionFileTest, RefusesMetadataThatDoesNotDescribeTheTensors) {
   expect_refused([](auto&, nlohmann::json& json) { json["layers"] = nlohmann::json::array(); }, "'layers'");
   expect_refused([](auto&, nlohmann::json& json) { json["format_version"] = 2; }, "'format_version' is not 1");
   expect_refused([](auto&, nlohmann::json& json) { json = nlohmann::json::array(); }, "not a JSON object");
+}
+
+TEST_F(ConversionFileTest, RefusesMetadataOfAnotherTypeByField) {
+  const auto with = [](const char* field, const nlohmann::json& value) {
+    return [=](Tensors&, nlohmann::json& json) { json["layers"][0][field] = value; };
+  };
+  expect_refused(with("top_k", 1.5), "layer 0: metadata 'top_k' must be a whole number, not 1.5");
+  expect_refused(with("num_experts", 4.5), "layer 0: metadata 'num_experts' must be a whole number, not 4.5");
+  expect_refused(with("scale", "much"), "layer 0: metadata 'scale' must be a number, not \"much\"");
+  expect_refused(with("keep_dense", 1), "layer 0: metadata 'keep_dense' must be true or false, not 1");
+  expect_refused(with("softmax", nullptr), "layer 0: metadata 'softmax' must be a text, not null");
+  expect_refused([](auto&, nlohmann::json& json) { json["layers"][0].erase("scale"); },
+                 "layer 0: metadata 'scale' is missing");
+}
+
+TEST_F(ConversionFileTest, RefusesValuesThatAreNotFinite) {
+  for (const std::string name :
+       {"router.gate", "rule.expert_scale", "experts.1.down_proj", "shared.output_bias", "experts.3.own.up_proj"}) {
+    for (const double value : {NAN, INFINITY}) {
+      expect_refused([&](Tensors& t, auto&) { t["layers.0." + name].view(-1)[0] = value; },
+                     "layer 0: tensor 'layers.0." + name + "' holds a value that is not finite");
+    }
+  }
+}
+
+TEST_F(ConversionFileTest, RefusesAScaleThatIsNoneOfAnyMethod) {
+  for (const double scale : {1e300, -1e7}) {
+    expect_refused([&](auto&, nlohmann::json& json) { json["layers"][0]["scale"] = scale; },
+                   "layer 0: scale is not a number of at most a million");
+  }
+  LayerConversion layer = full_conversion().layers[0];
+  layer.rule.scale = NAN;
+  EXPECT_THROW(check_layer_conversion(layer, "layer", kNeurons, kHidden), std::invalid_argument);
 }
 
 TEST_F(ConversionFileTest, RefusesFilesThatAreNoConversions) {

@@ -127,6 +127,20 @@ TEST_F(PerplexityTest, RefusesAWindowLongerThanTheModel) {
   EXPECT_THAT(refusal({{"window", 97}}), HasSubstr("window 97 is longer than the model's 96 positions"));
 }
 
+TEST_F(PerplexityTest, RefusesAStrideThatSkipsTokensOnCreation) {
+  const auto create = [&](int64_t stride, const char* protocol) {
+    return [=, this] {
+      TaskRegistry::instance().find("perplexity").create(options({{"protocol", protocol}, {"stride", stride}}));
+    };
+  };
+  for (const int64_t stride : {-1, 0, 17}) {
+    EXPECT_THAT(create(stride, "strided"),
+                testing::ThrowsMessage<std::invalid_argument>(HasSubstr("option 'stride' must be 1 to window = 16")));
+  }
+  EXPECT_NO_THROW(create(16, "strided")());
+  EXPECT_NO_THROW(create(512, "gptq")()) << "which has none";
+}
+
 TEST_F(PerplexityTest, RefusesTextThatIsNotUtf8OrEmpty) {
   write_text("caf\xE9");
   EXPECT_THAT(refusal(), HasSubstr("UTF-8"));

@@ -113,6 +113,18 @@ TEST_F(RoutingTasksTest, SharesCountTheTokensThatVisit) {
   }
 }
 
+TEST_F(RoutingTasksTest, TextsThatDoNotFitAreNamed) {
+  const auto refused = [&](const char* why) {
+    return testing::ThrowsMessage<std::invalid_argument>(
+        testing::AllOf(testing::HasSubstr("sample.txt: "), testing::HasSubstr(why)));
+  };
+  nlohmann::json too_long = options();
+  too_long["window"] = 97;
+  EXPECT_THAT([&] { measure("expert_load", too_long); }, refused("window 97 is longer than the model's 96 positions"));
+  write_text("short");
+  EXPECT_THAT([&] { load(); }, refused("the text has 5 tokens, fewer than one window of 16"));
+}
+
 TEST_F(RoutingTasksTest, ModelsThatRouteNothingHaveNoLoad) {
   EXPECT_THAT(load().metrics, testing::IsEmpty());
   apply(static_conversion(30));

@@ -47,6 +47,19 @@ TEST_F(TaskContractTest, UnknownOptionsAreRefused) {
   }
 }
 
+TEST_F(TaskContractTest, OptionsThatNoTextCouldFitAreRefusedOnCreation) {
+  for (const std::string& name : names()) {
+    for (const auto& [option, value] : {std::pair("window", 1), {"window", -1}, {"max_windows", -1}}) {
+      nlohmann::json bad = options(name);
+      if (!bad.contains(option)) continue;
+      bad[option] = value;
+      EXPECT_THAT(
+          [&] { TaskRegistry::instance().find(name).create(bad); },
+          testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr(name + ": option '" + option + "' must")));
+    }
+  }
+}
+
 TEST_F(TaskContractTest, MissingTextIsRefusedBeforeAnythingIsComputed) {
   for (const std::string& name : names()) {
     nlohmann::json with_missing = options(name);

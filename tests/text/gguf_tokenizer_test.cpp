@@ -88,13 +88,23 @@ TEST(GgufTokenizerTest, ScoresGiveTheIdsOfTheMergesInTokenizerJson) {
   EXPECT_EQ(gguf->eos_id(), 2);
 }
 
+TEST(GgufTokenizerTest, TheEndOfATurnEndsATextToo) {
+  GgufBuilder builder = sentencepiece_gguf(small_vocabulary());
+  EXPECT_THAT(load_gguf(builder)->eos_ids(), testing::ElementsAre(2));
+  builder.add("tokenizer.ggml.eot_token_id", uint32_t{7});
+  EXPECT_THAT(load_gguf(builder)->eos_ids(), testing::ElementsAre(2, 7));
+}
+
 TEST(GgufTokenizerTest, DefaultsAndSpacePrefixAreWhatTheFileSays) {
   GgufBuilder builder = sentencepiece_gguf(small_vocabulary());
   builder.add("tokenizer.ggml.add_bos_token", false);
   builder.add("tokenizer.ggml.add_eos_token", true);
   builder.add("tokenizer.ggml.add_space_prefix", false);
   const auto tokenizer = load_gguf(builder);
-  EXPECT_EQ(tokenizer->encode_with_defaults("he"), std::vector<int32_t>({*tokenizer->id_of("he"), 2}));
+  const std::vector<int32_t> ids = tokenizer->encode_with_defaults("he");
+  ASSERT_EQ(ids.size(), 2u);
+  EXPECT_EQ(tokenizer->decode({ids.data(), 1}), "he");
+  EXPECT_EQ(ids[1], 2);
   EXPECT_EQ(tokenizer->decode(tokenizer->encode(" he")), " he");
 }
 

@@ -76,10 +76,12 @@ TEST(RegexTest, LineEndsMatchAsInRuby) {
 
 TEST(RegexTest, ConstructsOfAnotherMeaningAreRefused) {
   for (const char* pattern :
-       {"\\h", "a\\H", "\\w", "[\\W]", "\\bx", "(?m:.)", "(?im).", "[a&&b]", "(", "[", "\\xFF\xFF"}) {
+       {"\\h", "a\\H", "\\w", "[\\W]", "\\bx", "(?m:.)", "(?im).", "[a&&b]", "[a[b]]", "[]a[b]]", "[[:alpha:]]",
+        "\\p{N}{1,3}+", "a{2}+", "a{2,}+", "a{2}?", "a{,2}", "(", "[", "\\xFF\xFF"}) {
     EXPECT_THROW(Regex{pattern}, std::runtime_error) << pattern;
   }
-  for (const char* pattern : {"(?i:'m)", "\\[a&&b\\]", "a&&b", "(?:m)", "(?!m)"})
+  for (const char* pattern : {"(?i:'m)", "\\[a&&b\\]", "a&&b", "(?:m)", "(?!m)", "[a\\[b]", "[]a]", "\\p{N}{1,3}",
+                              "\\p{N}{1,3}?", "\\p{L}+", "\\x{41}+", "[{1}+]", "\\{1}+", "{}"})
     EXPECT_NO_THROW(Regex{pattern}) << pattern;
 }
 

@@ -42,9 +42,6 @@ TEST_F(TokenizerGoldenTest, EveryStringDecodesAsTheGoldenSays) {
     const auto ids = item.at("ids").get<std::vector<int32_t>>();
     const std::string expected = item.value("decoded", item.at("text").get<std::string>());
     EXPECT_EQ(tokenizer_->decode(ids), expected) << item.dump();
-    if (item.contains("decoded_skip_special")) {
-      EXPECT_EQ(tokenizer_->decode(ids, true), item.at("decoded_skip_special").get<std::string>()) << item.dump();
-    }
   }
 }
 
@@ -52,8 +49,6 @@ TEST_F(TokenizerGoldenTest, VocabularyAndSpecialIdsAreTheModels) {
   EXPECT_EQ(tokenizer_->vocab_size(), 49152);
   EXPECT_EQ(tokenizer_->bos_id(), 1);
   EXPECT_EQ(tokenizer_->eos_id(), 2);
-  EXPECT_EQ(tokenizer_->id_of("<|im_end|>"), 2);
-  EXPECT_EQ(tokenizer_->id_of("no such token"), std::nullopt);
 }
 
 }  // namespace

@@ -48,7 +48,7 @@ TEST(TokenizerIdentityTest, BosAndEosComeFromTheFilesBesideIt) {
   EXPECT_EQ(Tokenizer::load(folder.path())->bos_id(), 2);
   EXPECT_EQ(Tokenizer::load(folder.path() / "tokenizer.json")->eos_id(), 1);
   folder.write("tokenizer_config.json", R"({"bos_token": null, "eos_token": "none such"})");
-  folder.write("config.json", R"({"bos_token_id": null, "eos_token_id": 100000})");
+  folder.write("config.json", R"({"bos_token_id": null, "eos_token_id": null})");
   EXPECT_EQ(Tokenizer::load(folder.path())->bos_id(), std::nullopt);
   EXPECT_EQ(Tokenizer::load(folder.path())->eos_id(), std::nullopt);
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "harness/checkpoint/utf8.h"
+
 namespace moebench {
 namespace {
 

@@ -1,0 +1,19 @@
+// --out and --output: what a command must not write over.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace moebench {
+
+// Throws std::invalid_argument if output, which option names, is the file input by whatever path. Files that are not
+// there are no reason.
+void refuse_to_replace(const std::filesystem::path& input, const std::string& option,
+                       const std::filesystem::path& output);
+
+// The same for all that a model consists of. model: a folder or a .gguf file. Nothing may be put into such a folder: a
+// new model.safetensors there would hide the shards.
+void refuse_to_replace_model(const std::filesystem::path& model, const std::string& option,
+                             const std::filesystem::path& output);
+
+}  // namespace moebench
