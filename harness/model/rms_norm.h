@@ -5,8 +5,9 @@
 
 namespace moebench {
 
-// input [..., size], weight [size]. Normalised in fp32, rounded to the input's dtype, then scaled, as transformers
-// does.
+// input [..., size], weight [size]. Normalised and scaled in fp32 and rounded once to the input's dtype, as
+// torch.nn.functional.rms_norm does. transformers rounds before it scales, too, which in bf16 drifts further from fp32
+// (SmolLM2: a token's largest difference 0.38 nats, not 0.23).
 at::Tensor rms_norm(const at::Tensor& input, const at::Tensor& weight, double eps);
 
 }  // namespace moebench

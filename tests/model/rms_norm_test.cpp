@@ -1,4 +1,4 @@
-// Held to the formula written out: x / sqrt(mean(x²) + eps), rounded, times the weight.
+// Held to the formula written out: x / sqrt(mean(x²) + eps) times the weight, rounded.
 #include "harness/model/rms_norm.h"
 
 #include <cmath>
@@ -34,19 +34,18 @@ TEST_F(RmsNormTest, EveryRowHasItsOwnScale) {
   }
 }
 
-// transformers' rounding points; scaling first and rounding once gives other bits.
-TEST_F(RmsNormTest, Bfloat16IsRoundedBeforeItIsScaled) {
+TEST_F(RmsNormTest, Bfloat16IsRoundedOnce) {
   const at::Tensor input = at::randn({64}).to(at::kBFloat16), weight = at::randn({64}).to(at::kBFloat16);
   const at::Tensor output = rms_norm(input, weight, kEps);
-  int64_t rounded_once_differs = 0;
+  int64_t rounded_twice_differs = 0;
   for (int64_t index = 0; index < 64; ++index) {
     const auto exact = static_cast<float>(normalised(input, index));
     const auto scale = weight[index].item<float>();
-    const c10::BFloat16 expected = c10::BFloat16(static_cast<float>(c10::BFloat16(exact)) * scale);
+    const c10::BFloat16 expected(exact * scale), rounded_twice(static_cast<float>(c10::BFloat16(exact)) * scale);
     EXPECT_EQ(output[index].item<float>(), static_cast<float>(expected)) << index;
-    rounded_once_differs += static_cast<float>(c10::BFloat16(exact * scale)) != static_cast<float>(expected);
+    rounded_twice_differs += static_cast<float>(rounded_twice) != static_cast<float>(expected);
   }
-  EXPECT_GT(rounded_once_differs, 0) << "else this test could not tell";
+  EXPECT_GT(rounded_twice_differs, 0) << "else this test could not tell";
 }
 
 }  // namespace
