@@ -91,10 +91,7 @@ class Perplexity : public Task {
   }
 
   std::vector<TextWindow> plan(int64_t num_tokens, const LlamaConfig& config) const try {
-    if (options_.window > config.max_position_embeddings) {
-      throw std::invalid_argument("window " + std::to_string(options_.window) + " is longer than the model's " +
-                                  std::to_string(config.max_position_embeddings) + " positions");
-    }
+    check_positions(options_.window, config.max_position_embeddings);
     return is_strided() ? sliding_windows(num_tokens, options_.window, options_.stride, options_.max_windows)
                         : side_by_side_windows(num_tokens, options_.window, options_.max_windows);
   } catch (const std::invalid_argument& error) {

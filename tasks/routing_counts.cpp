@@ -51,10 +51,7 @@ class VisitCounter {
 };
 
 std::vector<TextWindow> plan(int64_t num_tokens, const LlamaConfig& config, const RoutedTextOptions& options) try {
-  if (options.window > config.max_position_embeddings) {
-    throw std::invalid_argument("window " + std::to_string(options.window) + " is longer than the model's " +
-                                std::to_string(config.max_position_embeddings) + " positions");
-  }
+  check_positions(options.window, config.max_position_embeddings);
   return side_by_side_windows(num_tokens, options.window, options.max_windows);
 } catch (const std::invalid_argument& error) {
   throw std::invalid_argument("routing of " + options.text + ": " + error.what());

@@ -34,6 +34,12 @@ void check_window_options(const std::string& task, int64_t window, int64_t max_w
   }
 }
 
+void check_positions(int64_t window, int64_t num_positions) {
+  if (window <= num_positions) return;
+  throw std::invalid_argument("window " + std::to_string(window) + " is longer than the model's " +
+                              std::to_string(num_positions) + " positions");
+}
+
 std::vector<TextWindow> side_by_side_windows(int64_t num_tokens, int64_t window, int64_t max_windows) {
   check(num_tokens, window, max_windows);
   std::vector<TextWindow> windows;

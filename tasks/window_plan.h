@@ -17,6 +17,9 @@ struct TextWindow {
 // What can be said of a task's options before there is a text. Throws std::invalid_argument naming task and option.
 void check_window_options(const std::string& task, int64_t window, int64_t max_windows);
 
+// Throws std::invalid_argument if the model has fewer positions than a window has tokens.
+void check_positions(int64_t window, int64_t num_positions);
+
 // GPTQ: windows side by side, the remainder dropped; the first token of a window is never predicted.
 // max_windows: 0 = all. Throws std::invalid_argument if there are not num_tokens for one window, or window < 2.
 std::vector<TextWindow> side_by_side_windows(int64_t num_tokens, int64_t window, int64_t max_windows);

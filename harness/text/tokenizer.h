@@ -36,9 +36,8 @@ class Tokenizer {
   int64_t vocab_size() const;  // every id is below it; some may have no token
   std::optional<int32_t> bos_id() const;
   std::optional<int32_t> eos_id() const;
-  const std::vector<int32_t>& eos_ids()
-      const;                         // every id that ends a text: eos_id, and what a chat model has beside it
-  std::string content_hash() const;  // of everything that decides ids
+  const std::vector<int32_t>& eos_ids() const;  // all that end a text: eos_id, and what a chat model has beside it
+  std::string content_hash() const;             // of everything that decides ids
 
  private:
   struct State;

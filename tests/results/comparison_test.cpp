@@ -1,10 +1,6 @@
-#include "results/comparison.h"
-
 #include <cmath>
 
-#include <gmock/gmock.h>
-
-#include "tests/results/synthetic_runs.h"
+#include "tests/results/comparison_fixture.h"
 
 namespace moebench {
 namespace {
@@ -12,32 +8,6 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
-
-class ComparisonTest : public testing::Test {
- protected:
-  Table table() const { return compare_runs(runs_.runs()); }
-
-  static std::vector<std::string> metrics(const Table& table) {
-    std::vector<std::string> names;
-    for (const Column& column : table.columns) names.push_back(column.metric);
-    return names;
-  }
-  static std::vector<std::string> labels(const Table& table) {
-    std::vector<std::string> names;
-    for (const Row& row : table.rows) {
-      names.push_back(row.about.model + ": " + row_label(row) + (row.about.is_dense() ? "" : " " + row.about.shape));
-    }
-    return names;
-  }
-  static const Cell& cell(const Table& table, size_t row, const std::string& metric) {
-    for (size_t column = 0; column < table.columns.size(); ++column) {
-      if (table.columns[column].metric == metric) return table.rows.at(row).cells[column];
-    }
-    throw std::logic_error("no column " + metric);
-  }
-
-  SyntheticRuns runs_;
-};
 
 TEST_F(ComparisonTest, NoRunsAreAnEmptyTable) {
   EXPECT_THAT(table().rows, IsEmpty());
@@ -296,84 +266,6 @@ TEST_F(ComparisonTest, SeedsThatFailedAreToldBesideTheMeanOfTheOthers) {
   EXPECT_THAT(table().rows[0].seeds, ElementsAre(0, 1, 2));
 }
 
-class RankTest : public ComparisonTest {
- protected:
-  void add(const std::string& method, double value) {
-    runs_.use(method, "S3A3E8", ratio_);
-    runs_.measure(0, {{"m", "", value, direction_}});
-  }
-  // "method=rank" for each row that has one.
-  std::vector<std::string> ranks() const {
-    const Table table = this->table();
-    std::vector<std::string> found;
-    for (const Row& row : table.rows) {
-      if (row.cells[0].rank == Rank::kBest) found.push_back(row_label(row) + "=best");
-      if (row.cells[0].rank == Rank::kSecond) found.push_back(row_label(row) + "=second");
-    }
-    return found;
-  }
-
-  double ratio_ = 0.75;
-  Direction direction_ = Direction::kLowerIsBetter;
-};
-
-TEST_F(RankTest, BestAndSecondAmongMethodsAndControls) {
-  runs_.measure(0, {{"m", "", 1, direction_}});
-  add("cmoe", 30);
-  runs_.use_oracle();
-  runs_.measure(0, {{"m", "", 5, direction_}});
-  add("static_pruning", 20);
-  add("random_split", 40);
-  EXPECT_THAT(ranks(), ElementsAre("static_pruning=best", "cmoe=second"));
-}
-
-TEST_F(RankTest, HigherIsBetterWhereTheMetricSaysSo) {
-  direction_ = Direction::kHigherIsBetter;
-  add("a", 0.5);
-  add("b", 0.7);
-  add("c", 0.6);
-  EXPECT_THAT(ranks(), ElementsAre("b=best", "c=second"));
-}
-
-TEST_F(RankTest, NothingIsBestWhereNothingIsBetter) {
-  direction_ = Direction::kNeither;
-  add("a", 0.5);
-  add("b", 0.7);
-  EXPECT_THAT(ranks(), IsEmpty());
-}
-
-TEST_F(RankTest, RowsOfTheSameActivatedSizeCompete) {
-  add("a", 10);
-  add("b", 20);
-  ratio_ = 0.5;
-  add("c", 30);
-  add("d", 40);
-  ratio_ = 0.25;
-  add("alone", 50);
-  EXPECT_THAT(ranks(), ElementsAre("a=best", "b=second", "c=best", "d=second"));
-}
-
-TEST_F(RankTest, WhatShowsTheSameNumberIsTied) {
-  add("a", 20.001);
-  add("b", 20.002);
-  add("c", 21);
-  add("d", 21.0004);
-  add("e", 22);
-  EXPECT_THAT(ranks(), ElementsAre("a=best", "b=best", "c=second", "d=second"));
-}
-
-TEST_F(RankTest, DivergedAndPartlyFailedDoNotCompete) {
-  direction_ = Direction::kLowerIsBetter;
-  add("a", -std::numeric_limits<double>::infinity());
-  add("b", std::nan(""));
-  add("c", 10);
-  SyntheticRuns::fail(runs_.measure_perplexity(1, 0), "out of memory").config["task_options"] =
-      runs_.runs().front().config["task_options"];
-  add("d", 20);
-  add("e", 30);
-  EXPECT_THAT(ranks(), ElementsAre("d=best", "e=second"));
-}
-
 TEST_F(ComparisonTest, TextThatIsCalibratedOnIsMarked) {
   runs_.use("cmoe", "S3A3E8", 0.75);
   runs_.measure_perplexity(0, 40);
@@ -396,137 +288,6 @@ TEST_F(ComparisonTest, ChangedTextIsAWarning) {
   runs_.measure_perplexity(0, 40).dataset->content_hash = "c1";
   EXPECT_THAT(table().warnings,
               ElementsAre("perplexity on wiki: measured on 2 versions of that text, so rows may not compare"));
-}
-
-// Runs with the identity that a sweep records.
-class IdentityTest : public ComparisonTest {
- protected:
-  IdentityTest() {
-    runs_.use("cmoe", "S3A3E8", 0.75);
-    conversion_ = {{"stage", "convert"}, {"version", 1},
-                   {"model", model_},    {"method", "cmoe"},
-                   {"shape", "S3A3E8"},  {"calibration", {{"texts", {hash('c')}}, {"tokenizer", hash('t')}}}};
-  }
-
-  static std::string hash(char letter) { return std::string(64, letter); }
-
-  RunRecord& convert(int64_t seed) {
-    conversion_["seed"] = seed;
-    runs_.about["identity"] = conversion_;
-    return runs_.convert(seed, 20);
-  }
-  RunRecord& measure(int64_t seed, double value) {
-    conversion_["seed"] = seed;
-    identify_measurement();
-    runs_.about["identity"]["conversion"] = conversion_;
-    return runs_.measure_perplexity(seed, value);
-  }
-  void measure_dense(double value) {
-    const nlohmann::json converted = runs_.about;
-    runs_.about["method"] = "dense";
-    identify_measurement();
-    runs_.measure_perplexity(0, value);
-    runs_.about = converted;
-  }
-
-  nlohmann::json model_ = {{"weights", hash('w')}, {"dtype", "float32"}, {"device", "cpu"}}, conversion_;
-  std::string task_data_ = hash('d'), tokenizer_ = hash('t');
-  int version_ = 1;  // of measuring
-
- private:
-  void identify_measurement() {
-    runs_.about["identity"] = {{"stage", "measure"},
-                               {"version", version_},
-                               {"model", model_},
-                               {"tokenizer", tokenizer_},
-                               {"task_data", task_data_}};
-  }
-};
-
-TEST_F(IdentityTest, SeedsOfOneConversionAreARowWithTheirConversions) {
-  for (const int64_t seed : {0, 1}) {
-    convert(seed);
-    measure(seed, 40 + static_cast<double>(seed));
-  }
-  EXPECT_THAT(labels(table()), ElementsAre("tiny: cmoe S3A3E8"));
-  EXPECT_EQ(cell(table(), 0, kPerplexity).value, 40.5);
-  EXPECT_THAT(cell(table(), 0, "conversion/seconds").seeds, ElementsAre(0, 1));
-}
-
-TEST_F(IdentityTest, VersionsOfAConversionAreNotAveraged) {
-  measure(0, 40);
-  measure(1, 42);
-  conversion_["version"] = 2;
-  convert(0);
-  measure(0, 50);
-  const Table table = this->table();
-  EXPECT_THAT(labels(table), ElementsAre("tiny: cmoe [version 1] S3A3E8", "tiny: cmoe [version 2] S3A3E8"));
-  EXPECT_EQ(cell(table, 0, kPerplexity).value, 41);
-  EXPECT_EQ(cell(table, 0, "conversion/seconds").status, CellStatus::kNotRun);
-  EXPECT_EQ(cell(table, 1, kPerplexity).value, 50);
-}
-
-TEST_F(IdentityTest, OtherWeightsAreRowsOfTheirOwnBesideTheirOwnParent) {
-  for (const auto& [weights, dense] : {std::pair('w', 20.0), {'v', 10.0}}) {
-    model_["weights"] = hash(weights);
-    conversion_["model"] = model_;
-    measure_dense(dense);
-    measure(0, 40);
-  }
-  const Table table = this->table();
-  EXPECT_THAT(labels(table),
-              ElementsAre("tiny: dense [model.weights wwwwwwwwwwww…]", "tiny: dense [model.weights vvvvvvvvvvvv…]",
-                          "tiny: cmoe [model.weights wwwwwwwwwwww…] S3A3E8",
-                          "tiny: cmoe [model.weights vvvvvvvvvvvv…] S3A3E8"));
-  EXPECT_EQ(cell(table, 2, kPerplexity).ratio_to_dense, 2);
-  EXPECT_EQ(cell(table, 3, kPerplexity).ratio_to_dense, 4);
-  EXPECT_EQ(cell(table, 2, kPerplexity).rank, Rank::kNone) << "models do not compete";
-}
-
-TEST_F(IdentityTest, DevicesCalibrationTextsAndTokenizersAreRowsOfTheirOwn) {
-  measure(0, 40);
-  conversion_["calibration"]["texts"] = {hash('e')};
-  measure(0, 41);
-  tokenizer_ = hash('u');
-  measure(0, 42);
-  model_["device"] = conversion_["model"]["device"] = "cuda";
-  measure(0, 43);
-  const Table table = this->table();
-  ASSERT_THAT(table.rows, SizeIs(4));
-  EXPECT_EQ(table.rows[3].distinction, "calibration.texts.0 eeeeeeeeeeee…, model.device cuda, tokenizer uuuuuuuuuuuu…");
-}
-
-TEST_F(IdentityTest, OnlyRowsThatReadAlikeAreToldApart) {
-  measure(0, 40);
-  conversion_["shape"] = "S1A3E8";
-  conversion_["version"] = 2;
-  runs_.about["shape"] = "S1A3E8";
-  measure(0, 50);
-  EXPECT_THAT(labels(table()), ElementsAre("tiny: cmoe S1A3E8", "tiny: cmoe S3A3E8"));
-}
-
-TEST_F(IdentityTest, OtherTaskDataAndVersionsOfMeasuringAreColumnsOfTheirOwn) {
-  measure(0, 40);
-  task_data_ = hash('f');
-  measure(1, 60);
-  version_ = 2;
-  measure(1, 70);
-  const Table table = this->table();
-  ASSERT_THAT(table.rows, SizeIs(1));
-  ASSERT_THAT(table.columns, SizeIs(3));
-  EXPECT_EQ(table.columns[0].distinction, "task_data dddddddddddd…, version 1");
-  EXPECT_EQ(table.columns[1].distinction, "task_data ffffffffffff…, version 1");
-  EXPECT_EQ(table.columns[2].distinction, "task_data ffffffffffff…, version 2");
-  EXPECT_EQ(table.rows[0].cells[0].value, 40);
-  EXPECT_EQ(table.rows[0].cells[1].value, 60);
-}
-
-TEST_F(IdentityTest, FailedConversionIsNamedLikeItsRow) {
-  runs_.about["changed_options"] = runs_.about["options"] = {{"score", "paper"}};
-  measure(0, 40);
-  SyntheticRuns::fail(convert(1), "out of memory");
-  ASSERT_THAT(table().failures, SizeIs(1));
-  EXPECT_EQ(table().failures[0].subject, "cmoe (score=paper) S3A3E8");
 }
 
 TEST_F(ComparisonTest, ConfigOfAnyShapeMakesARow) {
