@@ -1,5 +1,7 @@
 #include "harness/conversion.h"
 
+#include <algorithm>
+#include <cmath>
 #include <set>
 #include <stdexcept>
 #include <type_traits>
@@ -11,7 +13,7 @@
 namespace moebench {
 namespace {
 
-constexpr int64_t kFormatVersion = 1;
+constexpr int64_t kFormatVersion = 2;  // 2: adaptive visits, retrained tensors
 
 template <class Enum>
 struct Names {
@@ -39,7 +41,8 @@ const Names<RouterKind> kRouterNames{"router",
                                       {RouterKind::kGatedRows, "gated_rows"},
                                       {RouterKind::kTanhMlp, "tanh_mlp"},
                                       {RouterKind::kOracle, "oracle"},
-                                      {RouterKind::kStatic, "static"}}};
+                                      {RouterKind::kStatic, "static"},
+                                      {RouterKind::kQuadratic, "quadratic"}}};
 const Names<RoutingRule::Softmax> kSoftmaxNames{"softmax",
                                                 {{RoutingRule::Softmax::kNone, "none"},
                                                  {RoutingRule::Softmax::kBeforeTopK, "before_top_k"},
@@ -49,6 +52,14 @@ const Names<RoutingRule::Weights> kWeightsNames{
     {{RoutingRule::Weights::kUnit, "unit"},
      {RoutingRule::Weights::kScores, "scores"},
      {RoutingRule::Weights::kOnePlusScaledScores, "one_plus_scaled_scores"}}};
+
+const Names<RoutingRule::Visits> kVisitsNames{"visits",
+                                              {{RoutingRule::Visits::kTopK, "top_k"},
+                                               {RoutingRule::Visits::kCumulativeMass, "cumulative_mass"},
+                                               {RoutingRule::Visits::kThreshold, "threshold"}}};
+
+constexpr const char* kModelTensors = "model_tensors.";
+constexpr const char* kModelUpdates = "model_updates.";
 
 std::string layer_prefix(int64_t layer) { return "layers." + std::to_string(layer) + "."; }
 
@@ -73,9 +84,21 @@ void visit_own_weights(Weights& weights, const std::string& prefix, const Visit&
   visit(prefix + "own.down_proj", weights.down_proj);
 }
 
+template <class Updates, class Visit>
+void visit_updates(Updates& updates, const std::string& prefix, const Visit& visit) {
+  visit(prefix + "updates.gate_proj.", updates.gate_proj);
+  visit(prefix + "updates.up_proj.", updates.up_proj);
+  visit(prefix + "updates.down_proj.", updates.down_proj);
+}
+
 class Writer {
  public:
   std::map<std::string, at::Tensor> tensors;
+
+  void add_retrained(const Conversion& conversion) {
+    for (const auto& [name, tensor] : conversion.model_tensors) add_tensor(kModelTensors + name, tensor);
+    for (const auto& [name, update] : conversion.model_updates) add_update(kModelUpdates + name + ".", update);
+  }
 
   void add(const LayerConversion& layer, const std::string& prefix) {
     for (size_t expert = 0; expert < layer.experts.size(); ++expert) {
@@ -94,10 +117,16 @@ class Writer {
   void add_optional(const std::string& name, const std::optional<at::Tensor>& tensor) {
     if (tensor) add_tensor(name, *tensor);
   }
+  void add_update(const std::string& prefix, const std::optional<LowRankUpdate>& update) {
+    if (!update) return;
+    add_tensor(prefix + "a", update->a);
+    add_tensor(prefix + "b", update->b);
+  }
   void add(const ExpertSpec& expert, const std::string& prefix) {
     add_tensor(prefix + "neurons", expert.neurons);
     visit_optional_tensors(expert, prefix,
                            [this](const auto& name, const auto& tensor) { add_optional(name, tensor); });
+    visit_updates(expert.updates, prefix, [this](const auto& name, const auto& update) { add_update(name, update); });
     if (!expert.own_weights) return;
     visit_own_weights(*expert.own_weights, prefix,
                       [this](const std::string& name, const at::Tensor& tensor) { add_tensor(name, tensor); });
@@ -105,14 +134,20 @@ class Writer {
 };
 
 nlohmann::json describe(const LayerConversion& layer) {
-  if (layer.keep_dense) return {{"keep_dense", true}};
-  return {{"keep_dense", false},
-          {"num_experts", layer.experts.size()},
-          {"router", kRouterNames.of(layer.router.kind)},
-          {"softmax", kSoftmaxNames.of(layer.rule.softmax)},
-          {"weights", kWeightsNames.of(layer.rule.weights)},
-          {"scale", layer.rule.scale},
-          {"top_k", layer.top_k}};
+  nlohmann::json json = {{"keep_dense", layer.keep_dense}};
+  if (!layer.notes.is_null()) json["notes"] = layer.notes;
+  if (layer.keep_dense) return json;
+  json.update({{"num_experts", layer.experts.size()},
+               {"router", kRouterNames.of(layer.router.kind)},
+               {"softmax", kSoftmaxNames.of(layer.rule.softmax)},
+               {"weights", kWeightsNames.of(layer.rule.weights)},
+               {"scale", layer.rule.scale},
+               {"top_k", layer.top_k},
+               {"visits", kVisitsNames.of(layer.rule.visits)},
+               {"level", layer.rule.level},
+               {"mean_visits", layer.mean_visits},
+               {"shared_top_neurons", layer.shared ? layer.shared->top_neurons : 0}});
+  return json;
 }
 
 // A field of a layer's metadata. The caller names file and layer.
@@ -160,6 +195,7 @@ class Reader {
   LayerConversion layer(const nlohmann::json& json, const std::string& prefix) {
     LayerConversion layer;
     layer.keep_dense = metadata_field<bool>(json, "keep_dense");
+    if (json.contains("notes")) layer.notes = json["notes"];
     if (layer.keep_dense) return layer;
     // Counted by what is there: a hostile count of 2^60 ends at the first missing expert.
     const int64_t num_experts = metadata_field<int64_t>(json, "num_experts");
@@ -177,7 +213,21 @@ class Reader {
     layer.rule.scale = metadata_field<double>(json, "scale");
     visit_rule_tensors(layer.rule, prefix, [this](const auto& name, auto& tensor) { take_optional(name, tensor); });
     layer.top_k = metadata_field<int64_t>(json, "top_k");
+    layer.rule.visits = kVisitsNames.find(metadata_field<std::string>(json, "visits"));
+    layer.rule.level = metadata_field<double>(json, "level");
+    layer.mean_visits = metadata_field<double>(json, "mean_visits");
+    if (layer.shared) layer.shared->top_neurons = metadata_field<int64_t>(json, "shared_top_neurons");
     return layer;
+  }
+
+  void read_retrained(Conversion& conversion) {
+    const std::string tensors = kModelTensors, updates = kModelUpdates;
+    for (const std::string& name : file_.names()) {
+      if (name.starts_with(tensors)) conversion.model_tensors[name.substr(tensors.size())] = take(name);
+      if (!name.starts_with(updates) || !name.ends_with(".a")) continue;
+      const std::string weight = name.substr(updates.size(), name.size() - updates.size() - 2);
+      conversion.model_updates[weight] = *update(updates + weight + ".");
+    }
   }
 
   void require_all_taken() const {
@@ -199,6 +249,10 @@ class Reader {
   void take_optional(const std::string& name, std::optional<at::Tensor>& tensor) {
     if (file_.contains(name)) tensor = take(name);
   }
+  std::optional<LowRankUpdate> update(const std::string& prefix) {
+    if (!file_.contains(prefix + "a")) return std::nullopt;
+    return LowRankUpdate{.a = take(prefix + "a"), .b = take(prefix + "b")};
+  }
   bool has_expert(const std::string& prefix) const {
     return file_.contains(prefix + "neurons") || file_.contains(prefix + "own.gate_proj");
   }
@@ -211,6 +265,7 @@ class Reader {
     }
     if (!expert.own_weights || file_.contains(prefix + "neurons")) expert.neurons = take(prefix + "neurons");
     visit_optional_tensors(expert, prefix, [this](const auto& name, auto& tensor) { take_optional(name, tensor); });
+    visit_updates(expert.updates, prefix, [this](const auto& name, auto& found) { found = update(name); });
     return expert;
   }
 
@@ -229,6 +284,7 @@ void save_conversion(const Conversion& conversion, const std::filesystem::path& 
     writer.add(conversion.layers[layer], layer_prefix(static_cast<int64_t>(layer)));
     json["layers"].push_back(describe(conversion.layers[layer]));
   }
+  writer.add_retrained(conversion);
   write_safetensors(path, writer.tensors, {{"moebench", json.dump()}});
 }
 
@@ -245,6 +301,8 @@ Conversion load_conversion(const std::filesystem::path& path) {
       check_layer_conversion(conversion.layers.back(), where, std::nullopt, std::nullopt);
     }
     where.clear();
+    reader.read_retrained(conversion);
+    check_retrained(conversion);
     reader.require_all_taken();
     conversion.metadata.erase("layers");
     conversion.metadata.erase("format_version");
@@ -260,7 +318,11 @@ Conversion with_oracle_router(const Conversion& conversion) {
   Conversion oracle = conversion;
   oracle.metadata["router"] = "oracle";
   for (LayerConversion& layer : oracle.layers) {
-    if (!layer.experts.empty()) layer.router = {.kind = RouterKind::kOracle};
+    if (layer.experts.empty()) continue;
+    layer.router = {.kind = RouterKind::kOracle};
+    if (layer.rule.visits == RoutingRule::Visits::kTopK) continue;
+    layer.top_k = std::max<int64_t>(1, std::llround(layer.mean_visits));
+    layer.rule.visits = RoutingRule::Visits::kTopK;
   }
   return oracle;
 }

@@ -35,6 +35,7 @@ class LayerCheck {
     require(is_sane, "scale", "is not a number of at most a million in size; convert again");
     check_vector("rule.selection_bias", layer.rule.selection_bias, num_experts);
     check_vector("rule.expert_scale", layer.rule.expert_scale, num_experts);
+    check_visits(layer, num_experts);
   }
 
  private:
@@ -57,6 +58,22 @@ class LayerCheck {
     require(fits, field, "has the wrong shape; [" + wanted + "] is wanted");
   }
 
+  void check_visits(const LayerConversion& layer, int64_t num_experts) const {
+    if (layer.rule.visits == RoutingRule::Visits::kTopK) return;
+    require(layer.top_k > 0, "visits", "is adaptive but there are no experts to visit");
+    require(layer.rule.level > 0 && layer.rule.level <= 1, "level", "must lie above 0 and not above 1");
+    require(layer.mean_visits >= 1 && layer.mean_visits <= static_cast<double>(num_experts), "mean_visits",
+            "must lie between 1 and the number of routed experts");
+  }
+
+  void check_update(const std::string& field, const std::optional<LowRankUpdate>& update, int64_t out, int64_t in) {
+    if (!update) return;
+    require(update->a.defined() && update->a.dim() == 2, field + ".a", "is not a matrix");
+    const int64_t rank = update->a.size(0);
+    check_shape(field + ".a", update->a, {rank, in});
+    check_shape(field + ".b", update->b, {out, rank});
+  }
+
   void check_vector(const std::string& field, const std::optional<at::Tensor>& tensor, int64_t size) {
     if (tensor) check_shape(field, *tensor, {size});
   }
@@ -66,6 +83,11 @@ class LayerCheck {
     if (expert.own_weights) width = check_own_weights(name + ".own", *expert.own_weights);
     if (expert.neurons.defined() || !expert.own_weights) width = check_neurons(name + ".neurons", expert.neurons);
     if (expert.down_proj) check_shape(name + ".down_proj", *expert.down_proj, {-1, width});
+    check_update(name + ".updates.gate_proj", expert.updates.gate_proj, width, -1);
+    check_update(name + ".updates.up_proj", expert.updates.up_proj, width, -1);
+    check_update(name + ".updates.down_proj", expert.updates.down_proj, -1, width);
+    require(expert.top_neurons >= 0 && expert.top_neurons <= width, name + ".top_neurons",
+            "is " + std::to_string(expert.top_neurons) + " of " + std::to_string(width) + " neurons");
     check_vector(name + ".output_bias", expert.output_bias, -1);
     check_vector(name + ".absent_bias", expert.absent_bias, -1);
   }
@@ -111,6 +133,11 @@ class LayerCheck {
         check("first", {num_experts, -1});
         check("second", {num_experts, num_experts});
         break;
+      case RouterKind::kQuadratic:
+        check("weight", {num_experts, -1});
+        check("square", {num_experts, -1});
+        check("bias", {num_experts});
+        break;
       case RouterKind::kOracle:
         break;
       case RouterKind::kStatic:
@@ -130,6 +157,18 @@ class LayerCheck {
 void check_layer_conversion(const LayerConversion& layer, const std::string& where,
                             std::optional<int64_t> intermediate_size, std::optional<int64_t> hidden_size) {
   LayerCheck(where, intermediate_size, hidden_size).check(layer);
+}
+
+void check_retrained(const Conversion& conversion) {
+  for (const auto& [name, update] : conversion.model_updates) {
+    const bool fits = update.a.dim() == 2 && update.b.dim() == 2 && update.a.size(0) == update.b.size(1) &&
+                      update.a.is_floating_point() && update.b.is_floating_point();
+    if (!fits) throw std::invalid_argument("model_updates." + name + " must be two matrices, a and b, of one rank");
+  }
+  for (const auto& [name, tensor] : conversion.model_tensors) {
+    if (tensor.is_floating_point()) continue;
+    throw std::invalid_argument("model_tensors." + name + " must hold floating-point numbers");
+  }
 }
 
 void check_conversion(const Conversion& conversion, int64_t num_layers, int64_t intermediate_size,

@@ -2,16 +2,21 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
+#include "harness/checkpoint/checkpoint.h"
 #include "harness/checkpoint/llama_config.h"
 #include "harness/conversion.h"
+#include "harness/evidence/calibration_text.h"
+#include "harness/model/llama.h"
 #include "harness/moe_shape.h"
 #include "harness/registry.h"
+#include "harness/retrain_stage.h"
 
 namespace moebench {
 
@@ -51,6 +56,32 @@ class LayerObserver {
   virtual LayerConversion convert(const DenseLayer& layer, const MoeShape& shape) = 0;
 };
 
+// What a method learnt from the whole model before its layers are visited: LLaMA-MoE's gradients, DIVE's clusters.
+class Preparation {
+ public:
+  virtual ~Preparation() = default;
+};
+
+// A conversion's inputs, for steps that look at the whole model.
+struct ConversionContext {
+  const Checkpoint& checkpoint;
+  const Precision& precision;
+  const CalibrationText* text;  // null where the method needs none
+  const MoeShape& shape;
+  uint64_t seed = 0;
+  std::function<void(double fraction)> progress;  // of this step; may be empty. What it throws ends the conversion
+};
+
+// A layer that is about to be converted.
+struct LayerContext {
+  const DenseLayer& dense;
+  int64_t num_layers = 0;
+  const MoeShape& shape;
+  uint64_t seed = 0;                         // the run's, the same for every layer
+  int64_t num_domains = 1;                   // of the calibration text: FfnChunk::domain is below it
+  const Preparation* preparation = nullptr;  // what prepare returned
+};
+
 class Converter {
  public:
   virtual ~Converter() = default;
@@ -60,8 +91,15 @@ class Converter {
   // Throws std::invalid_argument if the method cannot make this shape.
   virtual void check_shape(const MoeShape& shape, const LlamaConfig& config) const = 0;
   virtual CalibrationRequest calibration() const = 0;
-  // One for each layer; called in layer order. seed: the run's, the same for every layer.
-  virtual std::unique_ptr<LayerObserver> observe_layer(int64_t layer, const DenseLayer& dense, uint64_t seed) const = 0;
+  // Before the first layer: whatever needs the whole model. Deterministic.
+  virtual std::shared_ptr<const Preparation> prepare(const ConversionContext&) const { return nullptr; }
+  // One for each layer; called in layer order.
+  virtual std::unique_ptr<LayerObserver> observe_layer(const LayerContext& context) const = 0;
+  // After the last layer: a policy over all of them (LaDiMo's). May change top_k, rule and keep_dense, and metadata.
+  virtual void finish(const ConversionContext&, Conversion&) const {}
+  // The published retraining recipe, learning rates and shares as published, steps scaled to whatever budget is given.
+  // Empty: none is published, and the common one serves.
+  virtual RetrainRecipe retrain_recipe() const { return {}; }
 };
 
 using ConverterRegistry = Registry<Converter>;

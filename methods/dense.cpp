@@ -29,7 +29,7 @@ class Dense : public Converter {
 
   CalibrationRequest calibration() const override { return {.needs_text = false}; }
 
-  std::unique_ptr<LayerObserver> observe_layer(int64_t, const DenseLayer&, uint64_t) const override {
+  std::unique_ptr<LayerObserver> observe_layer(const LayerContext&) const override {
     return std::make_unique<DenseObserver>();
   }
 };

@@ -132,8 +132,8 @@ class RandomSplit : public Converter {
 
   CalibrationRequest calibration() const override { return {.needs_text = options_.router == "cmoe"}; }
 
-  std::unique_ptr<LayerObserver> observe_layer(int64_t, const DenseLayer& dense, uint64_t seed) const override {
-    return std::make_unique<RandomSplitObserver>(options_.router, dense, seed);
+  std::unique_ptr<LayerObserver> observe_layer(const LayerContext& context) const override {
+    return std::make_unique<RandomSplitObserver>(options_.router, context.dense, context.seed);
   }
 
  private:

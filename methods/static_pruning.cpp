@@ -174,8 +174,8 @@ class StaticPruning : public Converter {
     return {.propagation = options_.propagate == "dense" ? Propagation::kDense : Propagation::kConverted};
   }
 
-  std::unique_ptr<LayerObserver> observe_layer(int64_t, const DenseLayer& dense, uint64_t) const override {
-    return std::make_unique<StaticPruningObserver>(options_, dense);
+  std::unique_ptr<LayerObserver> observe_layer(const LayerContext& context) const override {
+    return std::make_unique<StaticPruningObserver>(options_, context.dense);
   }
 
  private:

@@ -20,7 +20,9 @@ class VisitCounter {
       const int64_t num_experts = mixture->num_experts();
       visits_[layer] = at::zeros({num_experts}, at::TensorOptions().dtype(at::kLong).device(model.precision().device));
       mixture->observe_routing([counted = visits_[layer], num_experts](const Routing& routing) mutable {
-        counted += at::bincount(routing.experts.flatten(), {}, num_experts);
+        const at::Tensor visited =
+            routing.visited.defined() ? routing.experts.masked_select(routing.visited) : routing.experts.flatten();
+        counted += at::bincount(visited, {}, num_experts);
       });
       watched_.push_back(mixture);
     }

@@ -59,6 +59,8 @@ const char* router_name(RouterKind kind) {
       return "oracle";
     case RouterKind::kStatic:
       return "static";
+    case RouterKind::kQuadratic:
+      return "quadratic";
   }
   return "unknown";
 }
@@ -74,7 +76,15 @@ std::string describe_layer(const LayerConversion& layer) {
   std::string text;
   for (const auto& [width, count] : experts_of_width) text += fmt::format("{} experts of {} neurons, ", count, width);
   if (layer.shared) text += fmt::format("{} neurons shared, ", num_neurons(*layer.shared));
-  return text + fmt::format("top {}, {} router", layer.top_k, router_name(layer.router.kind));
+  if (layer.shared && layer.shared->top_neurons > 0) {
+    text += fmt::format("{} of them active, ", layer.shared->top_neurons);
+  }
+  if (layer.rule.visits == RoutingRule::Visits::kTopK) {
+    text += fmt::format("top {}", layer.top_k);
+  } else {
+    text += fmt::format("{:.2f} experts a token on average", layer.mean_visits);
+  }
+  return text + fmt::format(", {} router", router_name(layer.router.kind));
 }
 
 // Neighbours that are alike share a line: {"0-29": "5 experts of 192 neurons, ..."}.

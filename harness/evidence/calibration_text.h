@@ -7,9 +7,13 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "harness/evidence/evidence_pass.h"
-
 namespace moebench {
+
+struct CalibrationText {
+  std::vector<std::string> domains;  // names, one a window set
+  std::vector<at::Tensor> windows;   // per domain, [num_windows, window] int64
+  std::string content_hash;          // of ids and domain names
+};
 
 struct CalibrationStream {
   std::string domain;  // the text's name

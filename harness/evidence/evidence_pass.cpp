@@ -50,7 +50,20 @@ struct RunningJob {
     conversion.metadata["seed"] = job.seed;
   }
 
-  void begin_layer(const DenseLayer& dense) { observer = job.converter->observe_layer(dense.index, dense, job.seed); }
+  void prepare(const ConversionContext& context) {
+    const Timer timer(prepare_seconds);
+    num_layers = context.checkpoint.config().num_layers;
+    num_domains = context.text == nullptr ? 0 : static_cast<int64_t>(context.text->domains.size());
+    preparation = job.converter->prepare(context);
+  }
+  void begin_layer(const DenseLayer& dense) {
+    observer = job.converter->observe_layer({.dense = dense,
+                                             .num_layers = num_layers,
+                                             .shape = job.shape,
+                                             .seed = job.seed,
+                                             .num_domains = num_domains,
+                                             .preparation = preparation.get()});
+  }
   void observe(const FfnChunk& chunk) {
     const Timer timer(observe_seconds);
     observer->observe(chunk);
@@ -67,18 +80,24 @@ struct RunningJob {
     return std::make_unique<MoeLayer>(layer.dense_weights(), last);
   }
 
-  void finish(double load_seconds, double forward_seconds) {
-    conversion.metadata["seconds"] = {{"load", load_seconds},
-                                      {"forward", forward_seconds},
-                                      {"observe", observe_seconds},
-                                      {"convert", convert_seconds}};
+  void finish(const ConversionContext& context) {
+    const Timer timer(finish_seconds);
+    job.converter->finish(context, conversion);
+    preparation.reset();
+  }
+  void record_cost(double load_seconds, double forward_seconds) {
+    conversion.metadata["seconds"] = {{"prepare", prepare_seconds}, {"load", load_seconds},
+                                      {"forward", forward_seconds}, {"observe", observe_seconds},
+                                      {"convert", convert_seconds}, {"finish", finish_seconds}};
     conversion.metadata["peak_memory_bytes"] = peak_memory_bytes();
   }
 
   const ConversionJob& job;
   Conversion conversion;
+  std::shared_ptr<const Preparation> preparation;
   std::unique_ptr<LayerObserver> observer;  // of the current layer
-  double observe_seconds = 0, convert_seconds = 0;
+  int64_t num_layers = 0, num_domains = 0;
+  double prepare_seconds = 0, observe_seconds = 0, convert_seconds = 0, finish_seconds = 0;
 };
 
 // The residual of every window: per domain, per window [window, hidden_size].
@@ -110,8 +129,8 @@ class Stream {
     if (propagation_ == Propagation::kConverted) propagate_converted(layer, step_done);
   }
 
-  void finish(double load_seconds) const {
-    for (RunningJob* job : jobs_) job->finish(load_seconds, forward_seconds_);
+  void record_cost(double load_seconds) const {
+    for (RunningJob* job : jobs_) job->record_cost(load_seconds, forward_seconds_);
   }
 
  private:
@@ -228,6 +247,14 @@ std::vector<Conversion> convert_all(const Checkpoint& checkpoint, const Precisio
   const LlamaConfig& config = checkpoint.config();
   std::vector<RunningJob> running;
   for (const ConversionJob& job : jobs) running.emplace_back(job, config);
+  const auto context_of = [&](const RunningJob& running_job) {
+    const bool needs_text = running_job.job.converter->calibration().needs_text;
+    return ConversionContext{
+        checkpoint, precision, needs_text ? text : nullptr, running_job.job.shape, running_job.job.seed, [&](double) {
+          if (progress) progress({0, config.num_layers, 0});
+        }};
+  };
+  for (RunningJob& job : running) job.prepare(context_of(job));
   double load_seconds = 0;
   std::vector<Stream> streams = make_streams(running, [&] {
     const Timer timer(load_seconds);
@@ -245,7 +272,8 @@ std::vector<Conversion> convert_all(const Checkpoint& checkpoint, const Precisio
     pass_progress.layer_done();
   }
 
-  for (const Stream& stream : streams) stream.finish(load_seconds);
+  for (RunningJob& job : running) job.finish(context_of(job));
+  for (const Stream& stream : streams) stream.record_cost(load_seconds);
   std::vector<Conversion> conversions;
   for (RunningJob& job : running) conversions.push_back(std::move(job.conversion));
   return conversions;

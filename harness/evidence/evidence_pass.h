@@ -13,15 +13,10 @@
 #include "harness/checkpoint/checkpoint.h"
 #include "harness/conversion.h"
 #include "harness/converter.h"
+#include "harness/evidence/calibration_text.h"
 #include "harness/model/llama.h"
 
 namespace moebench {
-
-struct CalibrationText {
-  std::vector<std::string> domains;  // names, one a window set
-  std::vector<at::Tensor> windows;   // per domain, [num_windows, window] int64
-  std::string content_hash;          // of ids and domain names
-};
 
 struct ConversionJob {
   const Converter* converter = nullptr;
@@ -38,11 +33,11 @@ struct EvidenceProgress {
 // Converts every job over the same text. Jobs with Propagation::kDense share one dense pass; each job with kConverted
 // has a residual stream of its own. Jobs that need no text only have the layers shown to them. Each job's shape must
 // have passed its converter's check_shape. Deterministic.
-// metadata gains "shape", "seed", "seconds" {load, forward, observe, convert} and "peak_memory_bytes" (the process's
-// while converting; since its start where the kernel does not let that be reset). observe and convert are the job's
-// own; load and forward (attention, gate and up projections, the layers' output) are its pass's, which jobs may share.
-// Throws std::invalid_argument if a job needs text and there is none, or for a token outside the vocabulary. progress
-// is called after every window and every layer; what it throws ends the pass.
+// metadata gains "shape", "seed", "seconds" {prepare, load, forward, observe, convert, finish} and "peak_memory_bytes"
+// (the process's while converting; since its start where the kernel does not let that be reset). prepare, observe,
+// convert and finish are the job's own; load and forward (attention, gate and up projections, the layers' output) are
+// its pass's, which jobs may share. Throws std::invalid_argument if a job needs text and there is none, or for a token
+// outside the vocabulary. progress is called after every window and every layer; what it throws ends the pass.
 std::vector<Conversion> convert_all(const Checkpoint& checkpoint, const Precision& precision,
                                     const CalibrationText* text, const std::vector<ConversionJob>& jobs,
                                     const std::function<void(const EvidenceProgress&)>& progress = {});

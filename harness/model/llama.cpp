@@ -1,5 +1,6 @@
 #include "harness/model/llama.h"
 
+#include <charconv>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -25,6 +26,23 @@ at::Tensor embedding_rows(const at::Tensor& embedding, const at::Tensor& ids) {
                                 "; was the text tokenized for another model?");
   }
   return at::embedding(embedding, ids.to(embedding.device()));
+}
+
+struct LayerWeightName {
+  int64_t layer = -1;      // -1: not a layer's
+  std::string short_name;  // "mlp.up_proj.weight"
+};
+
+// Of "model.layers.3.mlp.up_proj.weight".
+LayerWeightName parse_layer_weight_name(const std::string& name) {
+  static const std::string kPrefix = "model.layers.";
+  const size_t dot = name.starts_with(kPrefix) ? name.find('.', kPrefix.size()) : std::string::npos;
+  LayerWeightName parsed;
+  if (dot == std::string::npos) return parsed;
+  const auto [end, error] = std::from_chars(name.data() + kPrefix.size(), name.data() + dot, parsed.layer);
+  if (error != std::errc() || end != name.data() + dot) return {};
+  parsed.short_name = name.substr(dot + 1);
+  return parsed;
 }
 
 at::Tensor load_embedding(const Checkpoint& checkpoint, const Precision& precision) {
@@ -57,6 +75,41 @@ at::Tensor LlamaModel::forward(const at::Tensor& ids, KvCache* cache) const {
   for (const LlamaLayer& layer : layers_) residual = layer.forward(residual, cache);
   if (cache) cache->advance(ids.size(1));
   return rms_norm(residual, final_norm_, config_.rms_norm_eps);
+}
+
+void LlamaModel::change_weight(const std::string& name,
+                               const std::function<at::Tensor(const at::Tensor&)>& change) try {
+  if (name == "model.embed_tokens.weight") {
+    embedding_ = change(embedding_);
+    if (config_.tie_word_embeddings) head_ = embedding_;
+  } else if (name == "model.norm.weight") {
+    final_norm_ = change(final_norm_);
+  } else if (name == "lm_head.weight" && !config_.tie_word_embeddings) {
+    head_ = change(head_);
+  } else {
+    const LayerWeightName parts = parse_layer_weight_name(name);
+    if (parts.layer < 0 || parts.layer >= config_.num_layers) throw std::invalid_argument("is not one of the model's");
+    layers_[parts.layer].change_weight(parts.short_name, change);
+  }
+} catch (const std::invalid_argument& error) {
+  throw std::invalid_argument("weight '" + name + "' " + error.what());
+}
+
+void LlamaModel::replace_weight(const std::string& name, const at::Tensor& tensor) {
+  change_weight(name, [&](const at::Tensor& weight) {
+    if (tensor.sizes() != weight.sizes()) throw std::invalid_argument("has another shape in the model");
+    return tensor.to(weight.options());
+  });
+}
+
+void LlamaModel::update_weight(const std::string& name, const LowRankUpdate& update) {
+  change_weight(name, [&](const at::Tensor& weight) {
+    const bool fits = weight.dim() == 2 && update.a.dim() == 2 && update.b.dim() == 2 &&
+                      update.b.size(0) == weight.size(0) && update.a.size(1) == weight.size(1) &&
+                      update.a.size(0) == update.b.size(1);
+    if (!fits) throw std::invalid_argument("has another shape in the model than its update");
+    return updated(weight, update);
+  });
 }
 
 at::Tensor LlamaModel::logits(const at::Tensor& hidden) const { return project(hidden, head_); }

@@ -1,8 +1,10 @@
 // The model: embedding, layers of attention and a replaceable feed-forward network, head. fp32 or bf16; CPU or CUDA.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -10,6 +12,7 @@
 #include "harness/checkpoint/checkpoint.h"
 #include "harness/model/feed_forward.h"
 #include "harness/model/kv_cache.h"
+#include "harness/model/low_rank_update.h"
 
 namespace moebench {
 
@@ -41,6 +44,9 @@ class LlamaLayer {
  private:
   friend class LlamaModel;
   struct Weights;
+  // Puts change(weight) in place of the weight of this short name ("mlp.up_proj.weight"). A copy: other layers that
+  // share the weights keep theirs.
+  void change_weight(const std::string& name, const std::function<at::Tensor(const at::Tensor&)>& change);
   static LlamaLayer load(const Checkpoint& checkpoint, int64_t index, const Precision& precision,
                          std::shared_ptr<const RotaryEmbedding> rotary_embedding);
   explicit LlamaLayer(std::shared_ptr<const Weights> weights);
@@ -58,6 +64,13 @@ class LlamaModel {
   at::Tensor forward(const at::Tensor& ids, KvCache* cache = nullptr) const;
   at::Tensor logits(const at::Tensor& hidden) const;  // [..., D] → [..., vocab_size] in the model's dtype
 
+  // Retrained weights, by their checkpoint's name ("model.layers.3.input_layernorm.weight"): tensor takes the place of
+  // the one there, or update is added to it. Other models that share layers with this one keep theirs. Not for the
+  // feed-forward slot, which replace_feed_forward fills. Throws std::invalid_argument for a name that the model does
+  // not have or another shape.
+  void replace_weight(const std::string& name, const at::Tensor& tensor);
+  void update_weight(const std::string& name, const LowRankUpdate& update);
+
   const LlamaConfig& config() const { return config_; }
   const Precision& precision() const { return precision_; }
   std::vector<LlamaLayer>& layers() { return layers_; }
@@ -65,6 +78,7 @@ class LlamaModel {
 
  private:
   LlamaModel() = default;
+  void change_weight(const std::string& name, const std::function<at::Tensor(const at::Tensor&)>& change);
 
   LlamaConfig config_;
   Precision precision_;

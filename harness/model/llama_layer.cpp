@@ -1,3 +1,5 @@
+#include <map>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -106,6 +108,37 @@ at::Tensor LlamaLayer::forward(const at::Tensor& residual, KvCache* cache) const
   const at::Tensor attended = attend(residual, cache);
   const at::Tensor hidden = feed_forward_input(attended).flatten(0, 1);
   return attended + feed_forward_->forward(hidden).view_as(attended);
+}
+
+void LlamaLayer::change_weight(const std::string& name, const std::function<at::Tensor(const at::Tensor&)>& change) {
+  auto changed = std::make_shared<Weights>(*weights_);
+  const auto assign = [&](at::Tensor& weight) { weight = change(weight); };
+  // Of q, k and v, which stand below one another: rows from first on.
+  const auto assign_rows = [&](at::Tensor& weight, int64_t first, int64_t rows) {
+    const at::Tensor part = change(weight.narrow(0, first, rows));
+    weight = weight.clone();
+    weight.narrow(0, first, rows).copy_(part);
+  };
+  const LlamaConfig& config = weights_->config;
+  const int64_t query_rows = config.num_attention_heads * config.head_dim;
+  const int64_t key_rows = config.num_key_value_heads * config.head_dim;
+  const std::map<std::string, std::function<void()>> by_name = {
+      {"input_layernorm.weight", [&] { assign(changed->input_norm); }},
+      {"post_attention_layernorm.weight", [&] { assign(changed->feed_forward_norm); }},
+      {"self_attn.q_proj.weight", [&] { assign_rows(changed->qkv_proj, 0, query_rows); }},
+      {"self_attn.k_proj.weight", [&] { assign_rows(changed->qkv_proj, query_rows, key_rows); }},
+      {"self_attn.v_proj.weight", [&] { assign_rows(changed->qkv_proj, query_rows + key_rows, key_rows); }},
+      {"self_attn.o_proj.weight", [&] { assign(changed->o_proj); }},
+      {"mlp.gate_proj.weight", [&] { assign(changed->mlp.gate_proj); }},
+      {"mlp.up_proj.weight", [&] { assign(changed->mlp.up_proj); }},
+      {"mlp.down_proj.weight", [&] { assign(changed->mlp.down_proj); }},
+  };
+  const auto found = by_name.find(name);
+  if (found == by_name.end()) throw std::invalid_argument("is not a weight that can be replaced");
+  found->second();
+  const bool is_dense = dynamic_cast<const GatedMlp*>(feed_forward_.get()) != nullptr;
+  weights_ = std::move(changed);
+  if (is_dense) feed_forward_ = std::make_shared<GatedMlp>(weights_->mlp);
 }
 
 int64_t LlamaLayer::index() const { return weights_->index; }

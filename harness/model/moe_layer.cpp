@@ -15,14 +15,28 @@ namespace {
 struct Expert {
   GatedMlpWeights weights;
   std::optional<at::Tensor> output_bias;
+  int64_t top_neurons = 0;  // ExpertSpec::top_neurons
 
   at::Tensor forward(const at::Tensor& hidden) const {
-    return project(gated_activations(weights, hidden), weights.down_proj, output_bias);
+    at::Tensor activations = gated_activations(weights, hidden);
+    if (top_neurons > 0) activations = largest_only(activations);
+    return project(activations, weights.down_proj, output_bias);
   }
+  int64_t active_neurons() const { return top_neurons > 0 ? top_neurons : intermediate_size(); }
   int64_t intermediate_size() const { return weights.gate_proj.size(0); }
   int64_t parameters() const {
     return weights.gate_proj.numel() + weights.up_proj.numel() + weights.down_proj.numel() +
            (output_bias ? output_bias->numel() : 0);
+  }
+  // What a token uses of it.
+  int64_t active_parameters() const {
+    return parameters() - (intermediate_size() - active_neurons()) * 3 * weights.gate_proj.size(1);
+  }
+
+ private:
+  at::Tensor largest_only(const at::Tensor& activations) const {
+    const at::Tensor kept = std::get<1>(activations.abs().topk(top_neurons, 1));
+    return at::zeros_like(activations).scatter_(1, kept, activations.gather(1, kept));
   }
 };
 
@@ -37,15 +51,13 @@ class Cutter {
   }
 
   Expert cut(const ExpertSpec& spec) const {
-    Expert expert{.output_bias = bring(spec.output_bias)};
-    if (spec.own_weights) {
-      expert.weights = {bring(spec.own_weights->gate_proj), bring(spec.own_weights->up_proj),
-                        bring(spec.own_weights->down_proj)};
-    } else {
-      const at::Tensor neurons = spec.neurons.to(options_.device());
-      expert.weights = {dense_.gate_proj.index_select(0, neurons), dense_.up_proj.index_select(0, neurons),
-                        spec.down_proj ? bring(*spec.down_proj) : dense_.down_proj.index_select(1, neurons)};
-    }
+    Expert expert;
+    expert.output_bias = bring(spec.output_bias);
+    expert.top_neurons = spec.top_neurons;
+    expert.weights = cut_weights(spec);
+    expert.weights.gate_proj = updated(expert.weights.gate_proj, spec.updates.gate_proj);
+    expert.weights.up_proj = updated(expert.weights.up_proj, spec.updates.up_proj);
+    expert.weights.down_proj = updated(expert.weights.down_proj, spec.updates.down_proj);
     return expert;
   }
 
@@ -75,6 +87,15 @@ class Cutter {
   }
 
  private:
+  GatedMlpWeights cut_weights(const ExpertSpec& spec) const {
+    if (spec.own_weights) {
+      return {bring(spec.own_weights->gate_proj), bring(spec.own_weights->up_proj), bring(spec.own_weights->down_proj)};
+    }
+    const at::Tensor neurons = spec.neurons.to(options_.device());
+    return {dense_.gate_proj.index_select(0, neurons), dense_.up_proj.index_select(0, neurons),
+            spec.down_proj ? bring(*spec.down_proj) : dense_.down_proj.index_select(1, neurons)};
+  }
+
   const GatedMlpWeights& dense_;
   at::TensorOptions options_;
 };
@@ -151,8 +172,12 @@ at::Tensor MoeLayer::forward(const at::Tensor& hidden) const {
   at::Tensor output_TD = state_->shared ? state_->shared->forward(hidden) : at::zeros_like(hidden);
   const int64_t num_experts = static_cast<int64_t>(state_->experts.size());
   if (num_experts == 0) return output_TD;
-  const at::Tensor visited_TE =
-      at::zeros({hidden.size(0), num_experts}, hidden.options().dtype(at::kBool)).scatter_(1, routing.experts, true);
+  at::Tensor visited_TE = at::zeros({hidden.size(0), num_experts}, hidden.options().dtype(at::kBool));
+  if (routing.visited.defined()) {
+    visited_TE.scatter_(1, routing.experts, routing.visited);
+  } else {
+    visited_TE.scatter_(1, routing.experts, true);
+  }
   const at::Tensor weights_TE =
       at::zeros(visited_TE.sizes(), routing.weights.options()).scatter(1, routing.experts, routing.weights);
   if (state_->absent_biases) {
@@ -179,7 +204,7 @@ int64_t MoeLayer::expert_intermediate_size(int64_t expert) const {
   return state_->experts.at(expert).intermediate_size();
 }
 
-int64_t MoeLayer::shared_intermediate_size() const { return state_->shared ? state_->shared->intermediate_size() : 0; }
+int64_t MoeLayer::shared_active_neurons() const { return state_->shared ? state_->shared->active_neurons() : 0; }
 
 int64_t MoeLayer::router_parameters() const {
   int64_t parameters = 0;
@@ -188,7 +213,12 @@ int64_t MoeLayer::router_parameters() const {
 }
 
 int64_t MoeLayer::always_active_parameters() const {
-  return (state_->shared ? state_->shared->parameters() : 0) + router_parameters() + state_->absent_bias_parameters;
+  return (state_->shared ? state_->shared->active_parameters() : 0) + router_parameters() +
+         state_->absent_bias_parameters;
+}
+
+int64_t MoeLayer::idle_parameters() const {
+  return state_->shared ? state_->shared->parameters() - state_->shared->active_parameters() : 0;
 }
 
 int64_t MoeLayer::expert_parameters(int64_t expert) const { return state_->experts.at(expert).parameters(); }
@@ -196,6 +226,8 @@ int64_t MoeLayer::expert_parameters(int64_t expert) const { return state_->exper
 void apply_conversion(const Conversion& conversion, LlamaModel& model) {
   const LlamaConfig& config = model.config();
   check_conversion(conversion, config.num_layers, config.intermediate_size, config.hidden_size);
+  for (const auto& [name, tensor] : conversion.model_tensors) model.replace_weight(name, tensor);
+  for (const auto& [name, update] : conversion.model_updates) model.update_weight(name, update);
   for (LlamaLayer& layer : model.layers()) {
     const LayerConversion& layer_conversion = conversion.layers[layer.index()];
     if (layer_conversion.keep_dense) continue;

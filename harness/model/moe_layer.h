@@ -29,13 +29,15 @@ class MoeLayer : public FeedForward {
 
   int64_t num_experts() const;  // routed
   int64_t expert_intermediate_size(int64_t expert) const;
-  int64_t shared_intermediate_size() const;  // 0 without a shared expert
+  int64_t shared_active_neurons() const;  // that a token uses; 0 without a shared expert
 
   // Counts are numbers of elements. Router: its own tensors; not the rule's selection bias and expert scale, which are
   // 2 E numbers without a product.
   int64_t router_parameters() const;
   // What every token uses: the shared expert's three projections and output bias, the router, the absent biases.
   int64_t always_active_parameters() const;
+  // What is stored of the shared expert and no token uses: all but its top neurons, in a bound.
+  int64_t idle_parameters() const;
   int64_t expert_parameters(int64_t expert) const;  // three projections and the output bias
 
  private:
@@ -43,8 +45,8 @@ class MoeLayer : public FeedForward {
   std::unique_ptr<State> state_;
 };
 
-// Puts the conversion's MoE layers into the model's slots; layers with keep_dense stay as they are. Throws
-// std::invalid_argument if the conversion was not made for this model; then nothing is replaced.
+// Puts the conversion's MoE layers into the model's slots and its retrained tensors into the model; layers with
+// keep_dense stay as they are. Throws std::invalid_argument if the conversion was not made for this model.
 void apply_conversion(const Conversion& conversion, LlamaModel& model);
 
 }  // namespace moebench

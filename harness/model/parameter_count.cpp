@@ -15,7 +15,7 @@ double average_over_visits(int64_t always, const std::vector<int64_t>& of_expert
 }  // namespace
 
 int64_t FeedForwardCounts::stored() const {
-  return std::accumulate(expert_parameters.begin(), expert_parameters.end(), always_active);
+  return std::accumulate(expert_parameters.begin(), expert_parameters.end(), always_active + idle);
 }
 
 ExpertVisits even_visits(int64_t num_experts, int64_t top_k) {

@@ -16,6 +16,7 @@ struct FeedForwardCounts {
   int64_t always_active_neurons = 0;
   std::vector<int64_t> expert_parameters;  // [E]
   std::vector<int64_t> expert_neurons;     // [E]
+  int64_t idle = 0;                        // parameters that are stored and no token uses
 
   int64_t stored() const;
 };

@@ -1,5 +1,6 @@
 #include "harness/model/router.h"
 
+#include <limits>
 #include <stdexcept>
 
 #include <ATen/ATen.h>
@@ -20,12 +21,29 @@ at::Tensor router_logits(const RouterSpec& router, const at::Tensor& hidden) {
       return (scores("up") * at::silu(scores("gate"))).abs().to(at::kFloat);
     case RouterKind::kTanhMlp:
       return project(at::tanh(scores("first")), router.tensors.at("second")).to(at::kFloat);
+    case RouterKind::kQuadratic:
+      return (scores("weight") + project(hidden.square(), router.tensors.at("square")) + router.tensors.at("bias"))
+          .to(at::kFloat);
     case RouterKind::kOracle:
     case RouterKind::kStatic:
       break;
   }
   throw std::logic_error("this router has no logits of its own");
 }
+
+namespace {
+
+// Of experts in order of choice, [T, K]. At least the first.
+at::Tensor visited_experts(const at::Tensor& router_logits, const at::Tensor& experts, const RoutingRule& rule) {
+  const at::Tensor p = router_logits.detach().softmax(-1).gather(1, experts);
+  // An expert is visited while those before it have not reached the level: the one that reaches it is.
+  at::Tensor visited = rule.visits == RoutingRule::Visits::kCumulativeMass ? (p.cumsum(1) - p).lt(rule.level)
+                                                                           : p.ge(p.narrow(1, 0, 1) * rule.level);
+  visited.select(1, 0).fill_(true);
+  return visited;
+}
+
+}  // namespace
 
 Routing choose_experts(const at::Tensor& router_logits, RouterKind kind, const RoutingRule& rule, int64_t top_k) {
   using Softmax = RoutingRule::Softmax;
@@ -37,6 +55,12 @@ Routing choose_experts(const at::Tensor& router_logits, RouterKind kind, const R
   routing.experts =
       std::get<1>(choosing_TE.detach().sort(/*stable=*/true, -1, /*descending=*/true)).narrow(1, 0, top_k);
   at::Tensor chosen_TK = scores_TE.gather(1, routing.experts);
+  if (rule.visits != RoutingRule::Visits::kTopK && top_k > 0) {
+    routing.visited = visited_experts(router_logits, routing.experts, rule);
+    if (rule.softmax == Softmax::kAfterTopK) {
+      chosen_TK = chosen_TK.masked_fill(routing.visited.logical_not(), -std::numeric_limits<float>::infinity());
+    }
+  }
   if (rule.softmax == Softmax::kAfterTopK) chosen_TK = chosen_TK.softmax(-1);
   switch (rule.weights) {
     case RoutingRule::Weights::kUnit:
@@ -50,6 +74,7 @@ Routing choose_experts(const at::Tensor& router_logits, RouterKind kind, const R
           rule.expert_scale ? 1 + chosen_TK * rule.expert_scale->index({routing.experts}) : at::ones_like(chosen_TK);
   }
   if (rule.scale != 1) routing.weights = routing.weights * rule.scale;
+  if (routing.visited.defined()) routing.weights = routing.weights * routing.visited;
   return routing;
 }
 

@@ -10,7 +10,8 @@ namespace moebench {
 // Which experts a chunk of tokens visited.
 struct Routing {
   at::Tensor experts;  // [T, K] int64, best first; of equal scores the lower index first
-  at::Tensor weights;  // [T, K] fp32, what the experts' outputs are multiplied by
+  at::Tensor weights;  // [T, K] fp32, what the experts' outputs are multiplied by; 0 where not visited
+  at::Tensor visited;  // [T, K] bool, of an adaptive rule: the first of each token's experts. Undefined: all
 };
 
 // hidden: [T, D]. Returns [T, E] fp32. Not for kOracle, whose logits are the experts' output norms, and kStatic.

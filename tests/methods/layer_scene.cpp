@@ -30,7 +30,8 @@ LayerConversion convert_layer(const Converter& converter, const GatedMlpWeights&
                               const std::vector<at::Tensor>& windows, const MoeShape& shape, uint64_t seed,
                               int64_t layer) {
   const DenseLayer dense_layer{layer, dense};
-  const std::unique_ptr<LayerObserver> observer = converter.observe_layer(layer, dense_layer, seed);
+  const std::unique_ptr<LayerObserver> observer =
+      converter.observe_layer({.dense = dense_layer, .num_layers = layer + 1, .shape = shape, .seed = seed});
   for (const at::Tensor& inputs : windows) {
     const Window window(dense, inputs);
     observer->observe(window.chunk());

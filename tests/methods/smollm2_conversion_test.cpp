@@ -53,8 +53,8 @@ class ReleasedStream : public Converter {
   MoeShape shape_for(double, const LlamaConfig&) const override { return {}; }
   void check_shape(const MoeShape&, const LlamaConfig&) const override {}
   CalibrationRequest calibration() const override { return {.propagation = Propagation::kConverted}; }
-  std::unique_ptr<LayerObserver> observe_layer(int64_t, const DenseLayer& dense, uint64_t) const override {
-    return std::make_unique<Observer>(*this, dense);
+  std::unique_ptr<LayerObserver> observe_layer(const LayerContext& context) const override {
+    return std::make_unique<Observer>(*this, context.dense);
   }
 
   // Of all marks, the share that ours and theirs place differently, per layer.

@@ -31,20 +31,29 @@ Conversion full_conversion() {
       {.neurons = neurons({3, 11}), .output_bias = at::randn({kHidden}), .absent_bias = at::randn({kHidden})},
       {.own_weights = GatedMlpWeights{at::randn({5, kHidden}), at::randn({5, kHidden}),
                                       at::randn({kHidden, 5}).to(at::kBFloat16)}}};
+  routed.experts[1].updates.gate_proj = LowRankUpdate{at::randn({3, kHidden}), at::randn({2, 3})};
+  routed.experts[3].updates.down_proj = LowRankUpdate{at::randn({1, 5}), at::randn({kHidden, 1})};
   routed.shared = ExpertSpec{.neurons = neurons({5, 6}), .output_bias = at::randn({kHidden})};
+  routed.mean_visits = 1.5;
+  routed.notes = {{"relative_error", 0.125}};
   routed.router = {RouterKind::kGatedRows, {{"gate", at::randn({4, kHidden})}, {"up", at::randn({4, kHidden})}}};
   routed.rule = {.softmax = RoutingRule::Softmax::kBeforeTopK,
                  .weights = RoutingRule::Weights::kOnePlusScaledScores,
                  .scale = 0.1,
                  .selection_bias = at::randn({4}),
-                 .expert_scale = at::randn({4})};
+                 .expert_scale = at::randn({4}),
+                 .visits = RoutingRule::Visits::kThreshold,
+                 .level = 0.25};
   LayerConversion fixed;
-  fixed.shared = ExpertSpec{.neurons = neurons({0, 11})};
+  fixed.shared = ExpertSpec{.neurons = neurons({0, 11}), .top_neurons = 1};
   LayerConversion linear{.experts = {{.neurons = neurons({1})}, {.neurons = neurons({2})}}, .top_k = 1};
   linear.router = {RouterKind::kLinear, {{"weight", at::randn({2, kHidden})}, {"bias", at::randn({2})}}};
   linear.rule = {.softmax = RoutingRule::Softmax::kAfterTopK, .weights = RoutingRule::Weights::kScores, .scale = 4};
   Conversion conversion{.layers = {routed, {.keep_dense = true}, fixed, linear}};
   conversion.metadata = {{"method", "cmoe"}, {"shape", "S3A3E8"}, {"seconds", {{"forward", 0.25}}}};
+  conversion.model_tensors = {{"model.norm.weight", at::randn({kHidden})}};
+  conversion.model_updates = {
+      {"model.layers.1.self_attn.q_proj.weight", {at::randn({2, kHidden}), at::randn({kHidden, 2})}}};
   return conversion;
 }
 
@@ -55,7 +64,18 @@ void expect_equal(const std::optional<at::Tensor>& ours, const std::optional<at:
   EXPECT_TRUE(ours->equal(*theirs));
 }
 
+void expect_equal(const std::optional<LowRankUpdate>& ours, const std::optional<LowRankUpdate>& theirs) {
+  ASSERT_EQ(ours.has_value(), theirs.has_value());
+  if (!ours) return;
+  expect_equal(std::optional(ours->a), theirs->a);
+  expect_equal(std::optional(ours->b), theirs->b);
+}
+
 void expect_equal(const ExpertSpec& ours, const ExpertSpec& theirs) {
+  expect_equal(ours.updates.gate_proj, theirs.updates.gate_proj);
+  expect_equal(ours.updates.up_proj, theirs.updates.up_proj);
+  expect_equal(ours.updates.down_proj, theirs.updates.down_proj);
+  EXPECT_EQ(ours.top_neurons, theirs.top_neurons);
   expect_equal(std::optional(ours.neurons), std::optional(theirs.neurons));
   expect_equal(ours.down_proj, theirs.down_proj);
   expect_equal(ours.output_bias, theirs.output_bias);
@@ -74,6 +94,10 @@ void expect_equal(const LayerConversion& ours, const LayerConversion& theirs) {
   EXPECT_EQ(ours.rule.softmax, theirs.rule.softmax);
   EXPECT_EQ(ours.rule.weights, theirs.rule.weights);
   EXPECT_EQ(ours.rule.scale, theirs.rule.scale);
+  EXPECT_EQ(ours.rule.visits, theirs.rule.visits);
+  EXPECT_EQ(ours.rule.level, theirs.rule.level);
+  EXPECT_EQ(ours.mean_visits, theirs.mean_visits);
+  EXPECT_EQ(ours.notes, theirs.notes);
   expect_equal(ours.rule.selection_bias, theirs.rule.selection_bias);
   expect_equal(ours.rule.expert_scale, theirs.rule.expert_scale);
   ASSERT_EQ(ours.router.tensors.size(), theirs.router.tensors.size());
@@ -205,8 +229,32 @@ TEST_F(ConversionFileTest, RefusesMetadataThatDoesNotDescribeTheTensors) {
   expect_refused([](auto&, nlohmann::json& json) { json["layers"].push_back({{"keep_dense", false}}); }, "layer 4");
   expect_refused([](auto&, nlohmann::json& json) { json["layers"].erase(3); }, "belongs to no layer");
   expect_refused([](auto&, nlohmann::json& json) { json["layers"] = nlohmann::json::array(); }, "'layers'");
-  expect_refused([](auto&, nlohmann::json& json) { json["format_version"] = 2; }, "'format_version' is not 1");
+  expect_refused([](auto&, nlohmann::json& json) { json["format_version"] = 1; }, "'format_version' is not 2");
   expect_refused([](auto&, nlohmann::json& json) { json = nlohmann::json::array(); }, "not a JSON object");
+}
+
+TEST_F(ConversionFileTest, RefusesAdaptiveRulesThatMakeNoSense) {
+  const auto with = [](const char* field, const nlohmann::json& value) {
+    return [=](Tensors&, nlohmann::json& json) { json["layers"][0][field] = value; };
+  };
+  expect_refused(with("level", 0), "layer 0: level must lie above 0");
+  expect_refused(with("level", 1.5), "layer 0: level must lie above 0");
+  expect_refused(with("mean_visits", 0.5), "layer 0: mean_visits must lie between");
+  expect_refused(with("mean_visits", 5), "layer 0: mean_visits must lie between");
+  expect_refused(with("visits", "some"), "layer 0: visits 'some' is unknown; known: top_k");
+  expect_refused([](auto&, nlohmann::json& json) { json["layers"][2]["shared_top_neurons"] = 3; },
+                 "layer 2: shared.top_neurons is 3 of 2 neurons");
+}
+
+TEST_F(ConversionFileTest, RefusesUpdatesWhoseFactorsDoNotFit) {
+  const std::string update = "layers.0.experts.1.updates.gate_proj.";
+  expect_refused([=](Tensors& t, auto&) { t[update + "b"] = at::ones({2, 4}); },
+                 "layer 0: experts.1.updates.gate_proj.b has the wrong shape");
+  expect_refused([=](Tensors& t, auto&) { t.erase(update + "b"); }, update + "b' is missing");
+  const std::string attention = "model_updates.model.layers.1.self_attn.q_proj.weight.";
+  expect_refused([=](Tensors& t, auto&) { t[attention + "b"] = at::ones({kHidden, 3}); }, "of one rank");
+  expect_refused([=](Tensors& t, auto&) { t.erase(attention + "a"); }, "belongs to no layer");
+  expect_refused([](Tensors& t, auto&) { t["model_tensors.model.norm.weight"] = neurons({1}); }, "floating-point");
 }
 
 TEST_F(ConversionFileTest, RefusesMetadataOfAnotherTypeByField) {
@@ -276,6 +324,7 @@ TEST(ConversionTest, OracleRouterKeepsExpertsRuleAndTopK) {
   for (const size_t layer : {0, 3}) {
     LayerConversion expected = conversion.layers[layer];
     expected.router = {.kind = RouterKind::kOracle};
+    expected.rule.visits = RoutingRule::Visits::kTopK;
     expect_equal(oracle.layers[layer], expected);
   }
   expect_equal(oracle.layers[1], conversion.layers[1]);

@@ -30,8 +30,8 @@ class RecordingConverter : public Converter {
   void check_shape(const MoeShape&, const LlamaConfig&) const override {}
   CalibrationRequest calibration() const override { return request_; }
 
-  std::unique_ptr<LayerObserver> observe_layer(int64_t, const DenseLayer&, uint64_t seed) const override {
-    seeds.push_back(seed);
+  std::unique_ptr<LayerObserver> observe_layer(const LayerContext& context) const override {
+    seeds.push_back(context.seed);
     seen.emplace_back();
     return std::make_unique<Observer>(*this);
   }

@@ -35,12 +35,20 @@ void softmax(Vector& values) {
   for (double& value : values) value /= sum;
 }
 
+void keep_largest(Vector& h, size_t count) {
+  Vector sizes;
+  for (const double value : h) sizes.push_back(std::abs(value));
+  std::sort(sizes.begin(), sizes.end(), std::greater<>());
+  for (double& value : h) value = std::abs(value) >= sizes[count - 1] ? value : 0;
+}
+
 Vector expert_output(const GatedMlpWeights& dense, const ExpertSpec& expert, const Vector& x) {
   const Vector gate = multiply(dense.gate_proj, x), up = multiply(dense.up_proj, x);
   const Vector neurons = to_vector(expert.neurons);
   const at::Tensor down = expert.down_proj ? *expert.down_proj : dense.down_proj.index_select(1, expert.neurons);
   Vector h;
   for (const double neuron : neurons) h.push_back(silu(gate[neuron]) * up[neuron]);
+  if (expert.top_neurons > 0) keep_largest(h, expert.top_neurons);
   Vector y = multiply(down, h);
   if (!expert.output_bias) return y;
   const Vector bias = to_vector(*expert.output_bias);
@@ -56,6 +64,13 @@ Vector logits(const RouterSpec& router, const std::vector<Vector>& outputs, cons
       const Vector bias = to_vector(router.tensors.at("bias"));
       for (size_t expert = 0; expert < result.size(); ++expert) result[expert] += bias[expert];
     }
+  } else if (router.kind == RouterKind::kQuadratic) {
+    Vector squares = x;
+    for (double& value : squares) value *= value;
+    const Vector linear = multiply(router.tensors.at("weight"), x);
+    result = multiply(router.tensors.at("square"), squares);
+    const Vector bias = to_vector(router.tensors.at("bias"));
+    for (size_t expert = 0; expert < result.size(); ++expert) result[expert] += linear[expert] + bias[expert];
   } else if (router.kind == RouterKind::kGatedRows) {
     const Vector gate = multiply(router.tensors.at("gate"), x);
     result = multiply(router.tensors.at("up"), x);
@@ -71,10 +86,24 @@ Vector logits(const RouterSpec& router, const std::vector<Vector>& outputs, cons
   return result;
 }
 
+// How many of the experts in order an adaptive rule visits.
+size_t num_visited(const RoutingRule& rule, const std::vector<size_t>& order, const Vector& probabilities) {
+  size_t visited = 1;
+  double mass = probabilities[order[0]];
+  for (; visited < order.size(); ++visited) {
+    const double p = probabilities[order[visited]];
+    if (rule.visits == RoutingRule::Visits::kCumulativeMass && mass >= rule.level) break;
+    if (rule.visits == RoutingRule::Visits::kThreshold && p < rule.level * probabilities[order[0]]) break;
+    mass += p;
+  }
+  return visited;
+}
+
 // The weight of every expert, 0 where it is not chosen; chosen tells which.
 Vector routing_weights(const LayerConversion& conversion, Vector scores, std::vector<bool>& chosen) {
   const RoutingRule& rule = conversion.rule;
-  Vector choosing = scores;
+  Vector choosing = scores, probabilities = scores;
+  softmax(probabilities);
   if (rule.softmax == RoutingRule::Softmax::kBeforeTopK) softmax(scores);
   if (conversion.router.kind != RouterKind::kOracle) {
     choosing = scores;
@@ -87,6 +116,7 @@ Vector routing_weights(const LayerConversion& conversion, Vector scores, std::ve
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return choosing[a] > choosing[b]; });
   order.resize(conversion.top_k);
+  order.resize(num_visited(rule, order, probabilities));
   Vector chosen_scores;
   for (const size_t expert : order) chosen_scores.push_back(scores[expert]);
   if (rule.softmax == RoutingRule::Softmax::kAfterTopK) softmax(chosen_scores);

@@ -59,6 +59,7 @@ TEST_F(MoeLayerTest, EveryRouterAndRuleEqualsTheMaskedDefinition) {
       {RouterKind::kLinear, {{"weight", first}, {"bias", random({kExperts})}}},
       {RouterKind::kGatedRows, {{"gate", first}, {"up", second}}},
       {RouterKind::kTanhMlp, {{"first", first}, {"second", random({kExperts, kExperts})}}},
+      {RouterKind::kQuadratic, {{"weight", first}, {"square", second}, {"bias", random({kExperts})}}},
       {RouterKind::kOracle, {}}};
   const at::Tensor hidden = hidden_.narrow(0, 0, 12);
   using enum RoutingRule::Softmax;
@@ -81,6 +82,63 @@ TEST_F(MoeLayerTest, EveryRouterAndRuleEqualsTheMaskedDefinition) {
       }
     }
   }
+}
+
+TEST_F(MoeLayerTest, AdaptiveVisitsEqualTheMaskedDefinition) {
+  using enum RoutingRule::Softmax;
+  for (const auto visits : {RoutingRule::Visits::kCumulativeMass, RoutingRule::Visits::kThreshold}) {
+    for (const auto softmax : {kNone, kBeforeTopK, kAfterTopK}) {
+      for (const double level : {0.3, 0.6, 0.9, 1.0}) {
+        LayerConversion conversion = linear_conversion(3);
+        conversion.mean_visits = 2;
+        conversion.rule.softmax = softmax;
+        conversion.rule.visits = visits;
+        conversion.rule.level = level;
+        conversion.experts[1].absent_bias = random({kHidden});
+        EXPECT_LT(distance(MoeLayer(dense_, conversion).forward(hidden_), masked_moe(dense_, conversion, hidden_)),
+                  1e-5)
+            << "visits " << int(visits) << " softmax " << int(softmax) << " level " << level;
+      }
+    }
+  }
+}
+
+TEST_F(MoeLayerTest, WholeMassVisitsAllAndNoExpertIsVisitedBelowAHigherThreshold) {
+  LayerConversion conversion = linear_conversion(kExperts);
+  conversion.mean_visits = 2;
+  conversion.rule.visits = RoutingRule::Visits::kThreshold;
+  int64_t more = kTokens * kExperts;
+  for (const double level : {1e-9, 0.2, 0.5, 0.8, 1.0}) {
+    conversion.rule.level = level;
+    const int64_t visited = MoeLayer(dense_, conversion).route(hidden_).visited.sum().item<int64_t>();
+    EXPECT_LE(visited, more) << level;
+    more = visited;
+  }
+  EXPECT_EQ(more, kTokens) << "level 1 leaves each token its best expert";
+  conversion.rule.visits = RoutingRule::Visits::kCumulativeMass;
+  EXPECT_EQ(MoeLayer(dense_, conversion).route(hidden_).visited.sum().item<int64_t>(), kTokens * kExperts);
+}
+
+TEST_F(MoeLayerTest, TopNeuronsKeepsTheLargestActivationsOfEachToken) {
+  LayerConversion conversion;
+  conversion.shared = ExpertSpec{.neurons = at::arange(kNeurons, at::kLong), .top_neurons = 7};
+  const MoeLayer layer(dense_, conversion);
+  EXPECT_LT(distance(layer.forward(hidden_), masked_moe(dense_, conversion, hidden_)), 1e-5);
+  EXPECT_EQ(layer.shared_active_neurons(), 7);
+  EXPECT_EQ(layer.always_active_parameters(), 3 * 7 * kHidden);
+  EXPECT_EQ(layer.always_active_parameters() + layer.idle_parameters(), 3 * kNeurons * kHidden);
+}
+
+TEST_F(MoeLayerTest, LowRankUpdatesAreAddedToTheCutWeights) {
+  LayerConversion plain = linear_conversion(2), changed = plain;
+  const at::Tensor neurons = plain.experts[2].neurons;
+  const int64_t width = neurons.numel();
+  const LowRankUpdate gate{random({3, kHidden}), random({width, 3})}, down{random({1, width}), random({kHidden, 1})};
+  plain.experts[2].own_weights = {dense_.gate_proj.index_select(0, neurons) + gate.b.matmul(gate.a),
+                                  dense_.up_proj.index_select(0, neurons),
+                                  dense_.down_proj.index_select(1, neurons) + down.b.matmul(down.a)};
+  changed.experts[2].updates = {.gate_proj = gate, .down_proj = down};
+  EXPECT_LT(distance(MoeLayer(dense_, changed).forward(hidden_), MoeLayer(dense_, plain).forward(hidden_)), 1e-5);
 }
 
 TEST_F(MoeLayerTest, ExpertsOfDifferentWidthsMayOverlap) {
@@ -223,7 +281,7 @@ TEST_F(MoeLayerTest, ParametersAreCountedAsByHand) {
   conversion.experts[2].absent_bias = random({kHidden});
   const MoeLayer layer(dense_, conversion);
   EXPECT_EQ(layer.num_experts(), 4);
-  EXPECT_EQ(layer.shared_intermediate_size(), 5);
+  EXPECT_EQ(layer.shared_active_neurons(), 5);
   EXPECT_EQ(layer.router_parameters(), 4 * 16);
   EXPECT_EQ(layer.always_active_parameters(), 3 * 5 * 16 + 16 + 4 * 16 + 16);
   EXPECT_EQ(layer.expert_parameters(0), 3 * 6 * 16 + 16);
@@ -258,6 +316,42 @@ TEST_F(ApplyConversionTest, ReplacesTheLayersThatAreNotKeptDense) {
   apply_conversion(conversion_, model_);
   EXPECT_NE(dynamic_cast<const MoeLayer*>(&model_.layers()[0].feed_forward()), nullptr);
   EXPECT_NE(dynamic_cast<const GatedMlp*>(&model_.layers()[1].feed_forward()), nullptr);
+}
+
+TEST_F(ApplyConversionTest, RetrainedWeightsComeIntoTheModelAndNoOther) {
+  const LlamaModel parent = model_;
+  const at::Tensor ids = at::arange(20, at::kLong).unsqueeze(0);
+  const at::Tensor before = parent.forward(ids);
+  MemoryCheckpoint checkpoint(tiny_llama_config());
+  conversion_.layers.assign(2, {.keep_dense = true});
+  for (const char* name : {"model.layers.1.input_layernorm.weight", "model.norm.weight", "model.embed_tokens.weight",
+                           "model.layers.0.self_attn.k_proj.weight", "model.layers.1.mlp.up_proj.weight"}) {
+    at::Tensor& tensor = checkpoint.tensor(name);
+    tensor = tensor + at::randn(tensor.sizes()) / 10;
+    conversion_.model_tensors[name] = tensor;
+  }
+  for (const char* name : {"model.layers.1.self_attn.q_proj.weight", "model.layers.0.self_attn.v_proj.weight",
+                           "model.layers.0.self_attn.o_proj.weight", "model.layers.0.mlp.down_proj.weight"}) {
+    at::Tensor& tensor = checkpoint.tensor(name);
+    const LowRankUpdate update{at::randn({2, tensor.size(1)}) / 10, at::randn({tensor.size(0), 2}) / 10};
+    conversion_.model_updates[name] = update;
+    tensor = tensor + update.b.matmul(update.a);
+  }
+  apply_conversion(conversion_, model_);
+  const at::Tensor expected = LlamaModel::load(checkpoint, {}).forward(ids);
+  EXPECT_LT((model_.forward(ids) - expected).abs().max().item<double>(), 1e-5);
+  EXPECT_TRUE(parent.forward(ids).equal(before));
+}
+
+TEST_F(ApplyConversionTest, RefusesAWeightThatTheModelDoesNotHave) {
+  for (const char* name : {"model.layers.2.mlp.up_proj.weight", "model.layers.x.mlp.up_proj.weight",
+                           "model.layers.0.mlp.gate.weight", "lm_head"}) {
+    conversion_.model_tensors = {{name, at::ones({48, 32})}};
+    EXPECT_THAT([&] { apply_conversion(conversion_, model_); },
+                testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr(name)));
+  }
+  conversion_.model_tensors = {{"model.layers.0.mlp.up_proj.weight", at::ones({48, 31})}};
+  EXPECT_THROW(apply_conversion(conversion_, model_), std::invalid_argument);
 }
 
 TEST_F(ApplyConversionTest, ReplacesNothingIfTheConversionIsOfAnotherModel) {
