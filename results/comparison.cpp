@@ -17,7 +17,7 @@ using RunsBySeed = std::map<int64_t, const DescribedRun*>;  // the latest of eac
 
 // The runs of a row: measurements, and the conversions that they measure.
 struct RowRuns {
-  std::string key, conversion_key;
+  std::string key, conversion_key, retraining_key;
   RunDescription about;
   std::map<std::string, RunsBySeed> by_bench;
 };
@@ -26,7 +26,7 @@ class RowList {
  public:
   RowRuns& row_of(const DescribedRun& run) {
     const auto [found, is_new] = position_.emplace(run.row_key, rows_.size());
-    if (is_new) rows_.push_back({run.row_key, run.conversion_key, run.about, {}});
+    if (is_new) rows_.push_back({run.row_key, run.conversion_key, run.retraining_key, run.about, {}});
     return rows_[found->second];
   }
   std::vector<RowRuns> take() { return std::move(rows_); }
@@ -38,23 +38,28 @@ class RowList {
 
 std::vector<RowRuns> group(const std::vector<DescribedRun>& runs) {
   RowList list;
-  std::set<std::string> measured;  // conversion keys
+  std::set<std::string> measured;  // conversion and retraining keys
   for (const DescribedRun& run : runs) {
-    if (run.is_conversion()) continue;
+    if (!run.is_measurement()) continue;
     list.row_of(run).by_bench[run.bench][run.record->seed] = &run;
-    measured.insert(run.conversion_key);
+    measured.insert({run.conversion_key, run.retraining_key});
   }
-  std::map<std::string, RunsBySeed> conversions;
+  std::map<std::string, RunsBySeed> makers;  // by the key of what they made
   for (const DescribedRun& run : runs) {
-    if (!run.is_conversion()) continue;
-    conversions[run.conversion_key][run.record->seed] = &run;
-    // What was converted and not measured, or could not be converted, is a row all the same.
-    if (!measured.contains(run.conversion_key)) list.row_of(run);
+    if (run.is_measurement()) continue;
+    const std::string& key = run.is_conversion() ? run.conversion_key : run.retraining_key;
+    makers[key][run.record->seed] = &run;
+    // What was made and not measured, or could not be made, is a row all the same.
+    if (!measured.contains(key)) list.row_of(run);
   }
   std::vector<RowRuns> rows = list.take();
   for (RowRuns& row : rows) {
-    const auto found = conversions.find(row.conversion_key);
-    if (found != conversions.end()) row.by_bench[kConversionBench] = found->second;
+    if (const auto found = makers.find(row.conversion_key); found != makers.end()) {
+      row.by_bench[kConversionBench] = found->second;
+    }
+    if (const auto found = makers.find(row.retraining_key); found != makers.end()) {
+      row.by_bench[kRetrainingBench] = found->second;
+    }
   }
   return rows;
 }
@@ -85,12 +90,14 @@ void add_failure(Cell& cell, const RunRecord& run) {
   cell.failed_seeds.push_back(run.seed);
 }
 
-// A seed whose conversion failed has no measurement; it failed there, too.
-RunsBySeed with_failed_conversions(const RowRuns& row, const std::string& bench) {
+// A seed whose conversion or retraining failed has no measurement; it failed there, too.
+RunsBySeed with_failed_makers(const RowRuns& row, const std::string& bench) {
   RunsBySeed runs;
   if (const auto found = row.by_bench.find(bench); found != row.by_bench.end()) runs = found->second;
-  if (const auto conversions = row.by_bench.find(kConversionBench); conversions != row.by_bench.end()) {
-    for (const auto& [seed, run] : conversions->second) {
+  for (const char* maker : {kConversionBench, kRetrainingBench}) {
+    const auto made_by = row.by_bench.find(maker);
+    if (made_by == row.by_bench.end()) continue;
+    for (const auto& [seed, run] : made_by->second) {
       if (run->is_failed()) runs.emplace(seed, run);
     }
   }
@@ -105,7 +112,7 @@ struct SeedValues {
 
 SeedValues collect(const RowRuns& row, const BenchColumn& bench_column, Cell& cell) {
   SeedValues found;
-  for (const auto& [seed, run] : with_failed_conversions(row, bench_column.bench)) {
+  for (const auto& [seed, run] : with_failed_makers(row, bench_column.bench)) {
     if (run->is_failed()) {
       add_failure(cell, *run->record);
       continue;
@@ -118,6 +125,7 @@ SeedValues collect(const RowRuns& row, const BenchColumn& bench_column, Cell& ce
     cell.n = metric->n;
     cell.seeds.push_back(seed);
     cell.overlaps_calibration = cell.overlaps_calibration || run->about.overlaps_calibration;
+    cell.overlaps_retraining = cell.overlaps_retraining || run->about.overlaps_retraining;
   }
   return found;
 }
@@ -130,7 +138,10 @@ CellStatus status_of(const SeedValues& found, const Cell& cell) {
 
 Cell make_cell(const RowRuns& row, const BenchColumn& column) {
   Cell cell;
-  if (row.about.is_dense() && column.bench == kConversionBench) {
+  const bool is_made = column.bench == kConversionBench   ? row.about.method != "dense"
+                       : column.bench == kRetrainingBench ? row.about.retrained_tokens > 0
+                                                          : true;
+  if (!is_made) {
     cell.status = CellStatus::kNotApplicable;
     return cell;
   }
@@ -146,7 +157,7 @@ Cell make_cell(const RowRuns& row, const BenchColumn& column) {
 RowKind kind_of(const RunDescription& about) {
   if (about.is_dense()) return RowKind::kDense;
   if (about.is_oracle()) return RowKind::kBound;
-  return about.method == "static_pruning" ? RowKind::kControl : RowKind::kMethod;
+  return about.method == "static_pruning" || about.method == "dense" ? RowKind::kControl : RowKind::kMethod;
 }
 
 // Of all rows of a method: the options whose values differ between them.
@@ -200,7 +211,9 @@ std::vector<Row> make_rows(const std::vector<RowRuns>& grouped, const std::vecto
 void tell_apart(std::vector<Row>& rows) {
   std::vector<Named> named;
   for (const Row& row : rows) {
-    const nlohmann::json label = {row.about.model, row_label(row), row.about.shape, row.about.dtype};
+    const nlohmann::json label = {
+        row.about.model,         row_label(row), row.about.shape, row.about.dtype, row.about.retrained_tokens,
+        row.about.retrain_recipe};
     named.push_back({label.dump(), row.about.identity});
   }
   const std::vector<std::string> texts = distinctions(named);
@@ -211,22 +224,30 @@ void sort_rows(std::vector<Row>& rows) {
   std::map<std::string, size_t> model_order;
   for (const Row& row : rows) model_order.emplace(row.about.model, model_order.size());
   const auto key = [&](const Row& row) {
-    return std::tuple(model_order.at(row.about.model), row.kind != RowKind::kDense, -rounded_ratio(row), row.kind,
-                      row.about.method, row.options, row.about.shape, row.about.dtype);
+    return std::tuple(model_order.at(row.about.model), row.kind != RowKind::kDense, -rounded_ratio(row),
+                      row.about.retrained_tokens, row.kind, row.about.method, row.options, row.about.shape,
+                      row.about.dtype);
   };
   std::stable_sort(rows.begin(), rows.end(), [&](const Row& a, const Row& b) { return key(a) < key(b); });
+}
+
+std::string retraining_label(const Row& row) {
+  if (row.about.retrained_tokens == 0) return "";
+  return " retrained on " + std::to_string(row.about.retrained_tokens) + " tokens (" + row.about.retrain_recipe + ")";
 }
 
 std::vector<FailedRun> failures_of(const std::vector<DescribedRun>& runs, const std::vector<Row>& rows) {
   std::map<std::string, std::string> labels;
   for (const Row& row : rows)
-    labels.emplace(row.key, row_label(row) + (row.about.is_dense() ? "" : " " + row.about.shape));
+    labels.emplace(row.key,
+                   row_label(row) + (row.about.is_dense() ? "" : " " + row.about.shape) + retraining_label(row));
   std::vector<FailedRun> failures;
   for (const DescribedRun& run : runs) {
     if (!run.is_failed()) continue;
     const auto label = labels.find(run.row_key);
     failures.push_back({label != labels.end() ? label->second : run.about.method + " " + run.about.shape,
-                        run.is_conversion() ? "convert" : run.about.task, run.record->seed, run.record->error});
+                        run.is_measurement() ? run.about.task : run.record->stage, run.record->seed,
+                        run.record->error});
   }
   return failures;
 }

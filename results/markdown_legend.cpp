@@ -29,14 +29,17 @@ std::string marks(const Table& table) {
   std::string text = "Mean ± sample standard deviation over seeds, where a row has at least two.";
   if (any_cell(table, [](const Cell& cell) { return cell.rank != Rank::kNone; })) {
     text +=
-        "\n**Best** and <ins>second best</ins> mean at the same active FFN size; the dense parent and bounds do not "
-        "compete.";
+        "\n**Best** and <ins>second best</ins> mean at the same active FFN size and retraining; the dense parent "
+        "and bounds do not compete.";
   }
   if (any_row(table, RowKind::kBound)) {
     text += "\nA bound computes every expert to choose among them: what a perfect router would give, not a method.";
   }
   if (any_cell(table, [](const Cell& cell) { return cell.overlaps_calibration; })) {
     text += "\n† Measured on text that the method was calibrated on.";
+  }
+  if (any_cell(table, [](const Cell& cell) { return cell.overlaps_retraining; })) {
+    text += "\n‡ Measured on text that the model was retrained on.";
   }
   if (has_conversions(table)) {
     text +=

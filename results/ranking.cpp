@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <tuple>
 
 #include "results/number_format.h"
 
@@ -29,10 +30,11 @@ void rank_best_first(const std::vector<Cell*>& cells) {
 void rank_column(Table& table, size_t column) {
   const Direction direction = table.columns[column].direction;
   if (direction == Direction::kNeither || table.columns[column].task.empty()) return;
-  std::map<std::pair<std::string, int64_t>, std::vector<Cell*>> groups;
+  std::map<std::tuple<std::string, int64_t, int64_t>, std::vector<Cell*>> groups;
   for (Row& row : table.rows) {
     Cell& cell = row.cells[column];
-    if (competes(row, cell)) groups[{row.about.parent_key(), rounded_ratio(row)}].push_back(&cell);
+    if (!competes(row, cell)) continue;
+    groups[{row.about.parent_key(), rounded_ratio(row), row.about.retrained_tokens}].push_back(&cell);
   }
   for (auto& [group, cells] : groups) {
     if (cells.size() < 2) continue;

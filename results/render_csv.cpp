@@ -21,6 +21,8 @@ const std::vector<std::string> kHeader = {"model",
                                           "calibration_tokens",
                                           "overlaps_calibration",
                                           "retrained_tokens",
+                                          "retrain_recipe",
+                                          "overlaps_retraining",
                                           "task",
                                           "task_options",
                                           "task_distinction",
@@ -111,7 +113,8 @@ std::string render_csv(const Table& table) {
     for (size_t column = 0; column < table.columns.size(); ++column) {
       std::vector<std::string> fields = fields_of(row);
       append(fields,
-             {row.cells[column].overlaps_calibration ? "true" : "false", std::to_string(row.about.retrained_tokens)});
+             {row.cells[column].overlaps_calibration ? "true" : "false", std::to_string(row.about.retrained_tokens),
+              row.about.retrain_recipe, row.cells[column].overlaps_retraining ? "true" : "false"});
       append(fields, fields_of(table.columns[column]));
       append(fields, fields_of(row.cells[column]));
       write_line(fields, csv);

@@ -38,7 +38,8 @@ Json to_json(const Cell& cell, const Column& column) {
           {"reason", cell.reason},
           {"ratio_to_dense", number(cell.ratio_to_dense)},
           {"rank", rank_name(cell.rank)},
-          {"overlaps_calibration", cell.overlaps_calibration}};
+          {"overlaps_calibration", cell.overlaps_calibration},
+          {"overlaps_retraining", cell.overlaps_retraining}};
 }
 
 Json to_json(const std::optional<CalibrationDescription>& calibration) {
@@ -63,6 +64,8 @@ Json to_json(const Row& row, const std::vector<Column>& columns) {
                {"dtype", about.dtype},
                {"calibration", to_json(about.calibration)},
                {"retrained_tokens", about.retrained_tokens},
+               {"retrain_recipe", about.retrain_recipe},
+               {"retrain_texts", about.retrain_texts},
                {"seeds", row.seeds},
                {"cells", Json::array()}};
   for (size_t column = 0; column < columns.size(); ++column) {

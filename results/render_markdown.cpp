@@ -52,7 +52,8 @@ std::string cell_text(const Row& row, const Column& column, const Cell& cell, st
     case CellStatus::kValue:
       break;
   }
-  return ranked(cell.rank, value_text(column, cell)) + (cell.overlaps_calibration ? " †" : "") + seeds_note(row, cell);
+  return ranked(cell.rank, value_text(column, cell)) + (cell.overlaps_calibration ? " †" : "") +
+         (cell.overlaps_retraining ? " ‡" : "") + seeds_note(row, cell);
 }
 
 std::string title_of(const Column& column) {
@@ -60,6 +61,7 @@ std::string title_of(const Column& column) {
   if (column.metric == "total_parameters") return "total parameters";
   if (column.metric == "conversion/seconds") return "conversion, s";
   if (column.metric == "conversion/peak_memory") return "peak memory";
+  if (column.metric == "retraining/seconds") return "retraining, s";
   std::string title = escape_markdown(column.metric);
   if (!column.detail.empty()) title += " (" + escape_markdown(column.detail) + ")";
   title += escape_markdown(bracketed(column.distinction));
@@ -127,8 +129,10 @@ void add_cost(const Rows& rows, std::vector<MarkdownColumn>& columns) {
   columns.push_back(text_column("calibration text", false, rows, [](const Row& row) {
     return row.about.calibration ? escape_markdown(join(row.about.calibration->texts, ", ")) : std::string("–");
   }));
-  columns.push_back(text_column("retraining tokens", true, rows,
-                                [](const Row& row) { return std::to_string(row.about.retrained_tokens); }));
+  columns.push_back(text_column("retraining tokens", true, rows, [](const Row& row) {
+    const std::string& recipe = row.about.retrain_recipe;
+    return std::to_string(row.about.retrained_tokens) + (recipe.empty() ? "" : " (" + escape_markdown(recipe) + ")");
+  }));
   columns.push_back(text_column("seeds", true, rows, [](const Row& row) { return std::to_string(row.seeds.size()); }));
 }
 

@@ -60,6 +60,7 @@ struct ArtifactRecord {
 //   "calibration"   null if the method reads no text, or {"texts": [names], "windows", "window", "tokens",
 //                   "overlap": true if text that the task is measured on is among it}
 //   "retrained_tokens"  0 if not retrained
+//   "retraining"    if retrained: {"recipe", "texts": [names], "window", "budget", "overlap": as in "calibration"}
 //   "seed"
 //   "task", "task_options"   stage "measure" only: name, and object with every default filled in
 //   "identity"      object: what decides the result, as hashes where it is data (harness/pipeline/planned_cells.cpp);
@@ -72,7 +73,7 @@ struct ArtifactRecord {
 struct RunRecord {
   std::string uuid;
   std::string cell_key;  // content key of the stage; at most one completed run each
-  std::string stage;     // convert, measure, …
+  std::string stage;     // convert, retrain, measure
   std::string status;    // completed, failed
   int64_t seed = 0;
   double started = 0, ended = 0;  // seconds since the epoch

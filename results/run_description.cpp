@@ -49,6 +49,14 @@ bool overlaps(const RunRecord& run, const Json& calibration_json, const Calibrat
                                      calibration.texts.end());
 }
 
+void read_retraining(const Json& json, RunDescription& about) {
+  read(json, "recipe", about.retrain_recipe);
+  read(json, "overlap", about.overlaps_retraining);
+  for (const Json& text : member(json, "texts")) {
+    if (text.is_string()) about.retrain_texts.push_back(text.get<std::string>());
+  }
+}
+
 Json calibration_key(const std::optional<CalibrationDescription>& calibration) {
   if (!calibration) return nullptr;
   return {calibration->texts, calibration->windows, calibration->window, calibration->tokens};
@@ -70,6 +78,12 @@ void read_identity(const RunRecord& run, RunDescription& about) {
       about.identity["tokenizer"] = tokenizer;
   }
   if (is_conversion) return;
+  const Json& retraining = run.stage == "retrain" ? identity : member(identity, "retraining");
+  if (retraining.is_object()) {
+    about.identity["retraining"] = retraining;
+    about.identity["retraining"].erase("conversion");
+  }
+  if (run.stage == "retrain") return;
   for (const char* field : {"version", "task_data"}) {
     if (const Json& value = member(identity, field); !value.is_null()) about.task_identity[field] = value;
   }
@@ -78,8 +92,16 @@ void read_identity(const RunRecord& run, RunDescription& about) {
 std::string conversion_key(const RunDescription& about) {
   Json identity = about.identity;
   identity.erase("tokenizer");  // of a conversion without text it is not known
+  identity.erase("retraining");
   return Json{identity,      about.model, about.dtype,        about.method,
               about.options, about.shape, about.active_ratio, calibration_key(about.calibration)}
+      .dump();
+}
+
+// Of the conversion itself where nothing was retrained.
+std::string retraining_key(const std::string& conversion, const RunDescription& about) {
+  return Json{conversion, about.retrained_tokens, about.retrain_recipe, about.retrain_texts,
+              member(about.identity, "retraining")}
       .dump();
 }
 
@@ -104,6 +126,7 @@ RunDescription describe(const RunRecord& run) {
   read(config, "task", about.task);
   read_object(config, "task_options", about.task_options);
   read_identity(run, about);
+  read(config, "retrained_tokens", about.retrained_tokens);
   if (about.is_dense()) {  // whatever else is said concerns conversions
     about.active_ratio = 1;
     return about;
@@ -113,7 +136,7 @@ RunDescription describe(const RunRecord& run) {
   read(config, "active_ratio", about.active_ratio);
   read_object(config, "options", about.options);
   read_object(config, "changed_options", about.changed_options);
-  read(config, "retrained_tokens", about.retrained_tokens);
+  read_retraining(member(config, "retraining"), about);
   if (const Json& calibration = member(config, "calibration"); calibration.is_object()) {
     about.calibration = read_calibration(calibration);
     about.overlaps_calibration = overlaps(run, calibration, *about.calibration);
@@ -124,15 +147,19 @@ RunDescription describe(const RunRecord& run) {
 std::vector<DescribedRun> describe_runs(const std::vector<RunRecord>& runs) {
   std::vector<DescribedRun> described;
   for (const RunRecord& run : runs) {
-    if (run.stage != "convert" && run.stage != "measure") continue;
+    if (run.stage != "convert" && run.stage != "retrain" && run.stage != "measure") continue;
     const RunDescription about = describe(run);
     const std::string conversion = conversion_key(about);
+    const std::string retraining = retraining_key(conversion, about);
     const Json bench = {about.task, about.task_options, about.task_identity};
     described.push_back({.record = &run,
                          .about = about,
                          .conversion_key = conversion,
-                         .row_key = Json{conversion, about.parent_key(), about.router, about.retrained_tokens}.dump(),
-                         .bench = run.stage == "convert" ? kConversionBench : bench.dump(),
+                         .retraining_key = retraining,
+                         .row_key = Json{retraining, about.parent_key(), about.router}.dump(),
+                         .bench = run.stage == "convert"   ? kConversionBench
+                                  : run.stage == "retrain" ? kRetrainingBench
+                                                           : bench.dump(),
                          .by_metric = index_metrics(run)});
   }
   return described;

@@ -33,14 +33,15 @@ struct Cell {
   std::string reason;  // of the first failed seed
   std::optional<double> ratio_to_dense;
   bool overlaps_calibration = false;  // measured on text that it was calibrated on
-  Rank rank = Rank::kNone;            // among the methods and controls of the same dense parent and active ratio
+  bool overlaps_retraining = false;   // measured on text that it was retrained on
+  Rank rank = Rank::kNone;            // among the methods and controls of one dense parent, active ratio and retraining
 };
 
-// One metric of one task with one setting of its options; or of conversion.
+// One metric of one task with one setting of its options; or of conversion or retraining.
 struct Column {
   std::string metric, unit;
   Direction direction = Direction::kNeither;
-  std::string task;  // "" for conversion
+  std::string task;  // "" for conversion and retraining
   nlohmann::json task_options = nlohmann::json::object();
   std::string detail;  // the options that tell it from columns of the same metric: "max_windows=5"; often ""
   nlohmann::json identity = nlohmann::json::object();  // RunDescription::task_identity of its runs
@@ -50,7 +51,7 @@ struct Column {
 
 enum class RowKind {
   kDense,
-  kControl,  // static pruning at the same activated size
+  kControl,  // static pruning at the same activated size; the dense parent retrained
   kBound,    // oracle router: computes every expert
   kMethod,
 };

@@ -18,7 +18,7 @@ Column column_of(const DescribedRun& run, const std::string& metric) {
                 .task = run.about.task,
                 .task_options = run.about.task_options,
                 .identity = run.about.task_identity};
-  if (!run.is_conversion()) return column;
+  if (run.is_measurement()) return column;
   column.task.clear();
   column.task_options = nlohmann::json::object();
   return column;
@@ -37,7 +37,7 @@ class ColumnList {
 
   // For a task that has only failed so far, or has nothing to say of such models.
   void add_if_empty(const DescribedRun& run) {
-    if (run.is_conversion() || !benches_.insert(run.bench).second) return;
+    if (!run.is_measurement() || !benches_.insert(run.bench).second) return;
     columns_.push_back({run.bench, column_of(run, run.about.task)});
   }
 
@@ -57,14 +57,16 @@ int position_of(const Column& column) {
   if (found != kAccounting.end()) return static_cast<int>(found - kAccounting.begin());
   if (!column.task.empty()) return 10;
   if (column.metric == kConversionSeconds) return 20;
+  if (column.metric.starts_with("retraining/")) return 23;
   return column.metric.starts_with(kPhasePrefix) ? 22 : 21;
 }
 
-// Layers, phases, all of expert load but its entropy, and the logarithm of a perplexity that is there itself are too
-// fine for a table.
+// Layers, phases, the loss on the way, all of expert load but its entropy, and the logarithm of a perplexity that is
+// there itself are too fine for a table.
 bool is_headline(const Column& column, const std::set<std::string>& names) {
   const std::string& name = column.metric;
   if (name.find("/layer-") != std::string::npos || name.starts_with(kPhasePrefix)) return false;
+  if (name.starts_with("retraining/") && name != "retraining/seconds") return false;
   if (name.starts_with("expert_load/") && name != "expert_load/entropy") return false;
   if (name.ends_with("/nll") && names.contains(name.substr(0, name.size() - 3) + "ppl")) return false;
   if (name == "active_ffn_share" || name == "activated_parameters/all" || name == "total_parameters") return true;
@@ -130,7 +132,7 @@ std::vector<std::string> data_warnings(const std::vector<DescribedRun>& runs) {
   std::map<std::string, std::set<std::string>> contents;
   for (const DescribedRun& run : runs) {
     const std::optional<DatasetRecord>& dataset = run.record->dataset;
-    if (!run.is_conversion() && dataset)
+    if (run.is_measurement() && dataset)
       contents[run.about.task + " on " + dataset->name].insert(dataset->content_hash);
   }
   std::vector<std::string> warnings;

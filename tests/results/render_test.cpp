@@ -52,7 +52,7 @@ constexpr const char* kExpectedMarkdown = R"(### tiny
 | cmoe                            | S3A3E8 |       75 % |                        **42.00 ± 2.83** |   1.680 |  21.00 ± 1.41 |     2.50 GB |              16384 | wiki-train       |                 0 |     2 |
 
 Mean ± sample standard deviation over seeds, where a row has at least two.
-**Best** and <ins>second best</ins> mean at the same active FFN size; the dense parent and bounds do not compete.
+**Best** and <ins>second best</ins> mean at the same active FFN size and retraining; the dense parent and bounds do not compete.
 A bound computes every expert to choose among them: what a perfect router would give, not a method.
 Conversion is wall time, with all of a pass over the text that several conversions shared; peak memory is the whole process's during that pass.
 
@@ -197,11 +197,13 @@ SyntheticRuns tiny_sweep() {
 // 40 and 44.5: mean 42.25, deviations 2.25, root of 2 * 5.0625; 42.25 / 25 = 1.69.
 constexpr const char* kExpectedCsv =
     "model,method,options,distinction,shape,active_ratio,router,kind,dtype,calibration_text,calibration_tokens,"
-    "overlaps_calibration,retrained_tokens,task,task_options,task_distinction,metric,unit,better,status,value,"
+    "overlaps_calibration,retrained_tokens,retrain_recipe,overlaps_retraining,task,task_options,task_distinction,"
+    "metric,unit,better,status,value,"
     "standard_deviation,standard_error,n,num_seeds,seeds,failed_seeds,ratio_to_dense,rank,reason\r\n"
-    "tiny,dense,,,,1,own,dense,float32,,,false,0,perplexity,\"{\"\"window\"\":2048}\",,wiki/gptq-2048/ppl,,lower,value,"
+    "tiny,dense,,,,1,own,dense,float32,,,false,0,,false,perplexity,\"{\"\"window\"\":2048}\",,wiki/gptq-2048/"
+    "ppl,,lower,value,"
     "25,,0.5,5,1,0,,1,,\r\n"
-    "tiny,cmoe,,,S3A3E8,0.75,own,method,float32,wiki-train,16384,false,0,perplexity,\"{\"\"window\"\":2048}\",,"
+    "tiny,cmoe,,,S3A3E8,0.75,own,method,float32,wiki-train,16384,false,0,,false,perplexity,\"{\"\"window\"\":2048}\",,"
     "wiki/gptq-2048/ppl,,lower,value,42.25,3.181980515339464,0.5,5,2,0;1,2,1.69,,"
     "\"out of memory, \"\"really\"\"\"\r\n";
 
@@ -237,10 +239,10 @@ TEST(RenderCsvTest, AnyNameReadsBack) {
   SyntheticRuns::fail(runs.measure_perplexity(1, 0), "first\nsecond\xff");
   const auto lines = parse_csv(render_csv(compare_runs(runs.runs())));
   ASSERT_THAT(lines, SizeIs(2));
-  EXPECT_THAT(lines, testing::Each(SizeIs(30)));
+  EXPECT_THAT(lines, testing::Each(SizeIs(32)));
   EXPECT_EQ(lines[1].front(), "a,\"b\"|größe");
   EXPECT_EQ(lines[1].back(), "first second\xef\xbf\xbd");
-  EXPECT_EQ(lines[1][20], "nan");
+  EXPECT_EQ(lines[1][22], "nan");
 }
 
 TEST(RenderJsonTest, HoldsTheWholeTable) {
@@ -254,18 +256,18 @@ TEST(RenderJsonTest, HoldsTheWholeTable) {
     "rows": [
       {"model": "tiny", "method": "dense", "kind": "dense", "options": {}, "options_shown": "", "distinction": "",
        "shape": "", "active_ratio": 1.0, "router": "own", "dtype": "float32", "calibration": null, "retrained_tokens": 0,
-       "seeds": [0],
+       "retrain_recipe": "", "retrain_texts": [], "seeds": [0],
        "cells": [{"metric": "wiki/gptq-2048/ppl", "status": "value", "value": 25.0, "standard_deviation": null,
                   "standard_error": 0.5, "n": 5, "seeds": [0], "failed_seeds": [], "reason": "",
-                  "ratio_to_dense": 1.0, "rank": "", "overlaps_calibration": false}]},
+                  "ratio_to_dense": 1.0, "rank": "", "overlaps_calibration": false, "overlaps_retraining": false}]},
       {"model": "tiny", "method": "cmoe", "kind": "method", "options": {}, "options_shown": "", "distinction": "",
        "shape": "S3A3E8", "active_ratio": 0.75, "router": "own", "dtype": "float32",
        "calibration": {"texts": ["wiki-train"], "windows": 8, "window": 2048, "tokens": 16384},
-       "retrained_tokens": 0, "seeds": [0, 1, 2],
+       "retrained_tokens": 0, "retrain_recipe": "", "retrain_texts": [], "seeds": [0, 1, 2],
        "cells": [{"metric": "wiki/gptq-2048/ppl", "status": "value", "value": 42.25,
                   "standard_deviation": 3.181980515339464, "standard_error": 0.5, "n": 5, "seeds": [0, 1],
                   "failed_seeds": [2], "reason": "out of memory, \"really\"", "ratio_to_dense": 1.69, "rank": "",
-                  "overlaps_calibration": false}]}],
+                  "overlaps_calibration": false, "overlaps_retraining": false}]}],
     "failures": [{"subject": "cmoe S3A3E8", "stage": "perplexity", "seed": 2,
                   "reason": "out of memory, \"really\""}]
   })json"));

@@ -48,6 +48,12 @@ class SyntheticRuns {
     return run;
   }
 
+  RunRecord& retrain(int64_t seed, double seconds) {
+    RunRecord& run = add("retrain", seed);
+    run.metrics = {{"retraining/seconds", "s", seconds, Direction::kLowerIsBetter}};
+    return run;
+  }
+
   static Metric perplexity(double value) { return {kPerplexity, "", value, Direction::kLowerIsBetter, 5, 0.5}; }
   static RunRecord& fail(RunRecord& run, const std::string& reason) {
     run.status = "failed";
