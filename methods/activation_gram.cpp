@@ -1,7 +1,5 @@
 #include "methods/activation_gram.h"
 
-#include <algorithm>
-
 #include <ATen/ATen.h>
 
 namespace moebench {
@@ -9,9 +7,6 @@ namespace {
 
 // Of the bias, relative to the number of tokens: small, for it should take up whatever mean is missing.
 constexpr double kBiasRidge = 1e-3;
-
-// The products are symmetric: with four blocks of columns, from the diagonal down, 10 of 16 parts are computed.
-constexpr int64_t kColumnBlocks = 4;
 
 at::Tensor dropped_neurons(const at::Tensor& kept, int64_t num_neurons) {
   at::Tensor dropped = at::ones({num_neurons}, at::kBool);
@@ -44,19 +39,11 @@ void ActivationEnergy::observe(const at::Tensor& activations, const std::optiona
 }
 
 ActivationGram::ActivationGram(int64_t num_neurons)
-    : products_(at::zeros({num_neurons, num_neurons}, at::kDouble)), sums_(at::zeros({num_neurons}, at::kDouble)) {}
+    : products_(num_neurons), sums_(at::zeros({num_neurons}, at::kDouble)) {}
 
 void ActivationGram::observe(const at::Tensor& activations, const std::optional<at::Tensor>& weights) {
   const auto [h, w] = apply_weights(activations, weights);
-  const int64_t num_neurons = h.size(1);
-  const int64_t width = (num_neurons + kColumnBlocks - 1) / kColumnBlocks;
-  for (int64_t first = 0; first < num_neurons; first += width) {
-    const at::Tensor columns = h.narrow(1, first, std::min(width, num_neurons - first));
-    const at::Tensor rows = h.narrow(1, first, num_neurons - first);
-    products_.narrow(0, first, rows.size(1))
-        .narrow(1, first, columns.size(1))
-        .add_(at::mm(rows.t(), columns).to(at::kCPU));
-  }
+  products_.add(h);
   sums_.add_((h * w.unsqueeze(1)).sum({0}, false, at::kDouble).to(at::kCPU));
   squared_weights_ += sum_of_squares(w);
   num_tokens_ += static_cast<double>(h.size(0));
@@ -65,8 +52,7 @@ void ActivationGram::observe(const at::Tensor& activations, const std::optional<
 at::Tensor ActivationGram::bordered() const {
   const at::Tensor corner = at::full({1, 1}, squared_weights_, at::kDouble);
   const at::Tensor column = sums_.unsqueeze(1);
-  const at::Tensor products = products_.tril() + products_.tril(-1).t();
-  const at::Tensor gram = at::cat({at::cat({products, column}, 1), at::cat({column.t(), corner}, 1)}, 0);
+  const at::Tensor gram = at::cat({at::cat({products_.matrix(), column}, 1), at::cat({column.t(), corner}, 1)}, 0);
   return gram.mul_(num_tokens_ / squared_weights_);
 }
 

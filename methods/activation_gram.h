@@ -6,6 +6,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "harness/adjustment/feature_gram.h"
+
 namespace moebench {
 
 struct DownProjRefit {
@@ -45,8 +47,8 @@ class ActivationGram {
   at::Tensor bordered() const;  // [F + 1, F + 1] double, scaled
 
   double num_tokens_ = 0, squared_weights_ = 0;
-  at::Tensor products_;  // [F, F] double, its lower triangle
-  at::Tensor sums_;      // [F] double
+  FeatureGram products_;  // of the activations
+  at::Tensor sums_;       // [F] double
 };
 
 }  // namespace moebench

@@ -1,0 +1,16 @@
+// Routers by regression: each routed expert is scored by what it is predicted to contribute.
+#pragma once
+
+#include "harness/adjustment/layer_evidence.h"
+#include "harness/conversion.h"
+
+namespace moebench {
+
+// Gives the layer a router whose logits are the ridge regression of ||expert(x) - what stands there without it|| times
+// the token's weight, on [x, x^2, 1] (kind kQuadratic) or [x, 1] (kLinear); the ridge is 1e-3 of each feature's sum of
+// squares. The rule stays. means_stand_in: without an expert its mean output will stand there; else its absent bias.
+// Returns the share of the experts chosen that the contributions themselves would choose.
+double fit_ridge_router(const LayerEvidence& evidence, RouterKind kind, bool means_stand_in,
+                        LayerConversion& conversion);
+
+}  // namespace moebench
