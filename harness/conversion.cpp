@@ -314,15 +314,35 @@ Conversion load_conversion(const std::filesystem::path& path) {
   }
 }
 
+namespace {
+
+bool are_disjoint_parts(const std::vector<ExpertSpec>& experts) {
+  std::set<int64_t> seen;
+  for (const ExpertSpec& expert : experts) {
+    if (expert.own_weights) return false;
+    const int64_t* neurons = expert.neurons.const_data_ptr<int64_t>();
+    for (int64_t index = 0; index < expert.neurons.numel(); ++index) {
+      if (!seen.insert(neurons[index]).second) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
 Conversion with_oracle_router(const Conversion& conversion) {
   Conversion oracle = conversion;
   oracle.metadata["router"] = "oracle";
   for (LayerConversion& layer : oracle.layers) {
     if (layer.experts.empty()) continue;
     layer.router = {.kind = RouterKind::kOracle};
-    if (layer.rule.visits == RoutingRule::Visits::kTopK) continue;
-    layer.top_k = std::max<int64_t>(1, std::llround(layer.mean_visits));
-    layer.rule.visits = RoutingRule::Visits::kTopK;
+    if (layer.rule.visits != RoutingRule::Visits::kTopK) {
+      layer.top_k = std::max<int64_t>(1, std::llround(layer.mean_visits));
+      layer.rule.visits = RoutingRule::Visits::kTopK;
+    }
+    if (layer.rule.weights != RoutingRule::Weights::kScores || layer.top_k == 0) continue;
+    layer.rule.weights = RoutingRule::Weights::kUnit;
+    layer.rule.scale = are_disjoint_parts(layer.experts) ? 1 : layer.rule.scale / static_cast<double>(layer.top_k);
   }
   return oracle;
 }

@@ -115,8 +115,10 @@ void check_retrained(const Conversion& conversion);
 void check_layer_conversion(const LayerConversion& layer, const std::string& where,
                             std::optional<int64_t> intermediate_size, std::optional<int64_t> hidden_size);
 
-// The same experts, chosen by the oracle router (largest output norm) with the same k and rule weights; where routing
-// is adaptive, the same mean number of experts, rounded, for every token. metadata says "router": "oracle".
+// The same experts, chosen by the oracle router (largest output norm) with the same k; where routing is adaptive, the
+// same mean number of experts, rounded, for every token. Where a router's scores are weights, of which an oracle has
+// none: 1 for experts that are disjoint parts of the FFN, an equal share of the rule's scale for others (DIVE's
+// prunings, distilled ones). metadata says "router": "oracle".
 Conversion with_oracle_router(const Conversion& conversion);
 
 }  // namespace moebench

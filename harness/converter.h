@@ -28,6 +28,7 @@ enum class Propagation {
 
 struct CalibrationRequest {
   bool needs_text = true;
+  bool observes_layers = true;  // false: text is for prepare and finish alone, and observers are shown none
   Propagation propagation = Propagation::kDense;
 };
 

@@ -1,5 +1,6 @@
 #include "harness/evidence/evidence_pass.h"
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <functional>
@@ -42,6 +43,11 @@ int64_t peak_memory_bytes() {
   return 0;
 }
 
+bool has_windows(const CalibrationText* text) {
+  return text != nullptr && std::any_of(text->windows.begin(), text->windows.end(),
+                                        [](const at::Tensor& windows) { return windows.size(0) > 0; });
+}
+
 // A job on its way through the layers.
 struct RunningJob {
   RunningJob(const ConversionJob& job, const LlamaConfig& config) : job(job) {
@@ -53,6 +59,9 @@ struct RunningJob {
   void prepare(const ConversionContext& context) {
     const Timer timer(prepare_seconds);
     num_layers = context.checkpoint.config().num_layers;
+    if (job.converter->calibration().needs_text && !has_windows(context.text)) {
+      throw std::invalid_argument("this method needs calibration text; name some with --calibration");
+    }
     num_domains = context.text == nullptr ? 0 : static_cast<int64_t>(context.text->domains.size());
     preparation = job.converter->prepare(context);
   }
@@ -173,24 +182,17 @@ class Stream {
 };
 
 Residuals embed_text(const Checkpoint& checkpoint, const CalibrationText* text, const Precision& precision) {
-  int64_t num_windows = 0;
   Residuals residuals;
-  if (text != nullptr) {
-    for (const at::Tensor& windows : text->windows) {
-      num_windows += windows.size(0);
-      residuals.push_back(embed(checkpoint, windows, precision).unbind(0));
-    }
-  }
-  if (num_windows == 0) throw std::invalid_argument("this method needs calibration text; name some with --calibration");
+  for (const at::Tensor& windows : text->windows) residuals.push_back(embed(checkpoint, windows, precision).unbind(0));
   return residuals;
 }
 
-// Jobs that need no text ride on a stream without windows.
+// Jobs whose observers are shown no text ride on a stream without windows.
 std::vector<Stream> make_streams(std::vector<RunningJob>& jobs, const std::function<Residuals()>& embedded_text) {
   std::vector<RunningJob*> without_text, dense, converted;
   for (RunningJob& running : jobs) {
     const CalibrationRequest request = running.job.converter->calibration();
-    auto& kind = !request.needs_text                              ? without_text
+    auto& kind = !request.needs_text || !request.observes_layers  ? without_text
                  : request.propagation == Propagation::kConverted ? converted
                                                                   : dense;
     kind.push_back(&running);
@@ -206,12 +208,15 @@ std::vector<Stream> make_streams(std::vector<RunningJob>& jobs, const std::funct
   return streams;
 }
 
+// Of the whole, what the steps of methods that look at the whole model first are taken to be.
+constexpr double kPreparation = 0.5;
+
 // Counts steps and tells how far the pass is.
 class PassProgress {
  public:
-  PassProgress(const std::vector<Stream>& streams, int64_t num_layers,
+  PassProgress(const std::vector<Stream>& streams, int64_t num_layers, double prepared,
                const std::function<void(const EvidenceProgress&)>& progress)
-      : num_layers_(num_layers), progress_(progress) {
+      : num_layers_(num_layers), prepared_(prepared), progress_(progress) {
     for (const Stream& stream : streams) steps_a_layer_ += stream.num_steps();
   }
 
@@ -230,10 +235,12 @@ class PassProgress {
   void report() const {
     if (!progress_) return;
     const double in_layer = steps_a_layer_ == 0 ? 0 : static_cast<double>(steps_) / static_cast<double>(steps_a_layer_);
-    progress_({layers_, num_layers_, (static_cast<double>(layers_) + in_layer) / static_cast<double>(num_layers_)});
+    const double passed = (static_cast<double>(layers_) + in_layer) / static_cast<double>(num_layers_);
+    progress_({layers_, num_layers_, prepared_ + (1 - prepared_) * passed});
   }
 
   int64_t num_layers_, steps_a_layer_ = 0, layers_ = 0, steps_ = 0;
+  double prepared_;
   const std::function<void(const EvidenceProgress&)>& progress_;
 };
 
@@ -247,12 +254,17 @@ std::vector<Conversion> convert_all(const Checkpoint& checkpoint, const Precisio
   const LlamaConfig& config = checkpoint.config();
   std::vector<RunningJob> running;
   for (const ConversionJob& job : jobs) running.emplace_back(job, config);
+  double prepared = 0;
   const auto context_of = [&](const RunningJob& running_job) {
     const bool needs_text = running_job.job.converter->calibration().needs_text;
-    return ConversionContext{
-        checkpoint, precision, needs_text ? text : nullptr, running_job.job.shape, running_job.job.seed, [&](double) {
-          if (progress) progress({0, config.num_layers, 0});
-        }};
+    return ConversionContext{checkpoint,
+                             precision,
+                             needs_text ? text : nullptr,
+                             running_job.job.shape,
+                             running_job.job.seed,
+                             [&](double fraction) {
+                               if (progress) progress({0, config.num_layers, prepared = kPreparation * fraction});
+                             }};
   };
   for (RunningJob& job : running) job.prepare(context_of(job));
   double load_seconds = 0;
@@ -261,7 +273,7 @@ std::vector<Conversion> convert_all(const Checkpoint& checkpoint, const Precisio
     return embed_text(checkpoint, text, precision);
   });
 
-  PassProgress pass_progress(streams, config.num_layers, progress);
+  PassProgress pass_progress(streams, config.num_layers, prepared, progress);
   for (int64_t index = 0; index < config.num_layers; ++index) {
     std::optional<LlamaLayer> layer;
     {

@@ -316,6 +316,16 @@ TEST(ConversionTest, CheckRefusesAnotherModel) {
               ThrowsMessage<std::invalid_argument>(HasSubstr("wrong shape; [9, 2] is wanted")));
 }
 
+TEST(ConversionTest, OracleHasNoScoresToWeighBy) {
+  Conversion conversion = full_conversion();
+  LayerConversion& scored = conversion.layers[3];  // two experts, scale 4
+  scored.top_k = 2;
+  EXPECT_EQ(with_oracle_router(conversion).layers[3].rule.scale, 1) << "parts of one FFN add up to it";
+  EXPECT_EQ(with_oracle_router(conversion).layers[3].rule.weights, RoutingRule::Weights::kUnit);
+  scored.experts[1].neurons = neurons({1, 2});
+  EXPECT_EQ(with_oracle_router(conversion).layers[3].rule.scale, 2) << "overlapping ones share the scale";
+}
+
 TEST(ConversionTest, OracleRouterKeepsExpertsRuleAndTopK) {
   const Conversion conversion = full_conversion();
   const Conversion oracle = with_oracle_router(conversion);
@@ -325,6 +335,10 @@ TEST(ConversionTest, OracleRouterKeepsExpertsRuleAndTopK) {
     LayerConversion expected = conversion.layers[layer];
     expected.router = {.kind = RouterKind::kOracle};
     expected.rule.visits = RoutingRule::Visits::kTopK;
+    if (layer == 3) {
+      expected.rule.weights = RoutingRule::Weights::kUnit;
+      expected.rule.scale = 1;
+    }
     expect_equal(oracle.layers[layer], expected);
   }
   expect_equal(oracle.layers[1], conversion.layers[1]);
