@@ -1,18 +1,14 @@
 // The random split baseline (LLaMA-MoE's RandomSplit): a seeded permutation of each layer's neurons, cut into experts.
-#include <algorithm>
-#include <array>
-#include <cmath>
 #include <optional>
-#include <random>
 
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 
 #include "harness/converter.h"
 #include "methods/activation_markers.h"
-#include "methods/analytic_router.h"
 #include "methods/layout.h"
-#include "methods/marker_clusters.h"
+#include "methods/llama_moe_gate.h"
+#include "methods/random_linear.h"
+#include "methods/representative_router.h"
 
 namespace moebench {
 namespace {
@@ -30,36 +26,11 @@ struct RandomSplitOptions {
   }
 };
 
-constexpr int64_t kMarkedNeurons = 10;  // CMoE's K_a
-
-at::Generator layer_generator(uint64_t seed, int64_t layer) {
-  // seed_seq mixes, so that neighbouring seeds and layers get unrelated permutations.
-  std::seed_seq sequence{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32), static_cast<uint32_t>(layer)};
-  std::array<uint32_t, 2> words;
-  sequence.generate(words.begin(), words.end());
-  return at::make_generator<at::CPUGeneratorImpl>((uint64_t{words[1]} << 32) | words[0]);
-}
-
-// torch.nn.Linear's initialisation without bias.
-at::Tensor default_linear_weight(int64_t out, int64_t in, at::Generator generator, at::ScalarType dtype) {
-  const double bound = 1 / std::sqrt(static_cast<double>(in));
-  return at::empty({out, in}, at::kFloat).uniform_(-bound, bound, std::move(generator)).to(dtype);
-}
-
-// TopKBalancedNoisyGate in evaluation: softmax over the chosen, times experts / top_k (the CPT scripts' score scale).
-void set_llama_moe_rule(LayerConversion& conversion, const MoeShape& shape) {
-  conversion.rule.softmax = RoutingRule::Softmax::kAfterTopK;
-  conversion.rule.weights = RoutingRule::Weights::kScores;
-  conversion.rule.scale = static_cast<double>(shape.num_routed_experts()) / static_cast<double>(shape.top_k);
-}
-
 class RandomSplitObserver : public LayerObserver {
  public:
   RandomSplitObserver(std::string router, const DenseLayer& dense, uint64_t seed)
       : router_(std::move(router)), generator_(layer_generator(seed, dense.index)) {
-    if (router_ != "cmoe") return;
-    markers_.emplace(dense.weights, ActivationScore::kNormalised,
-                     std::min(kMarkedNeurons, dense.weights.gate_proj.size(0)));
+    if (router_ == "cmoe") markers_ = cmoe_markers(dense.weights);
   }
 
   void observe(const FfnChunk& chunk) override {
@@ -82,34 +53,16 @@ class RandomSplitObserver : public LayerObserver {
   }
 
  private:
-  void set_router(LayerConversion& conversion, const DenseLayer& layer, const MoeShape& shape) {
-    const at::ScalarType dtype = layer.weights.gate_proj.scalar_type();
-    const int64_t hidden_size = layer.weights.gate_proj.size(1);
-    const int64_t num_experts = shape.num_routed_experts();
+  void set_router(LayerConversion& conversion, const DenseLayer& layer, const MoeShape& shape) const {
     if (markers_) {
-      set_representatives(conversion, layer);
+      set_representative_router(conversion, layer, markers_->matrix());
     } else if (router_ == "llama_moe") {
-      conversion.router.kind = RouterKind::kTanhMlp;
-      conversion.router.tensors = {{"first", default_linear_weight(num_experts, hidden_size, generator_, dtype)},
-                                   {"second", default_linear_weight(num_experts, num_experts, generator_, dtype)}};
-      set_llama_moe_rule(conversion, shape);
+      set_tanh_gate(conversion, layer, published_score_scale(shape), generator_);
     } else if (router_ == "zero_linear") {
-      conversion.router.kind = RouterKind::kLinear;
-      conversion.router.tensors = {{"weight", at::zeros({num_experts, hidden_size}, dtype)}};
-      set_llama_moe_rule(conversion, shape);
+      set_zero_linear_gate(conversion, layer, published_score_scale(shape));
     } else {
       conversion.router.kind = RouterKind::kOracle;
     }
-  }
-
-  void set_representatives(LayerConversion& conversion, const DenseLayer& layer) const {
-    const MarkerMatrix markers = markers_->matrix();
-    std::vector<int64_t> representatives;
-    for (const ExpertSpec& expert : conversion.experts) {
-      const std::span cluster(expert.neurons.const_data_ptr<int64_t>(), static_cast<size_t>(expert.neurons.numel()));
-      representatives.push_back(representative(markers, cluster));
-    }
-    set_analytic_router(conversion, layer, representatives);
   }
 
   std::string router_;
