@@ -1,17 +1,17 @@
 // Static pruning: the best neurons for all tokens, no routing. The control that a conversion has to beat at the same
 // activated size.
-#include <algorithm>
-#include <numeric>
 #include <optional>
 #include <stdexcept>
 
 #include <ATen/ATen.h>
 
+#include "harness/adjustment/layer_evidence.h"
 #include "harness/converter.h"
 #include "harness/model/projection.h"
 #include "methods/activation_fluctuation.h"
 #include "methods/activation_gram.h"
 #include "methods/activation_markers.h"
+#include "methods/fluctuation_pruning.h"
 #include "methods/layout.h"
 
 namespace moebench {
@@ -51,16 +51,6 @@ struct StaticPruningOptions {
   }
 };
 
-// Indices of the count largest, ascending; of equals the lowest index.
-std::vector<int64_t> largest(const at::Tensor& importance, int64_t count) {
-  const double* values = importance.const_data_ptr<double>();
-  std::vector<int64_t> order(importance.numel());
-  std::iota(order.begin(), order.end(), int64_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return values[a] > values[b]; });
-  order.resize(count);
-  return order;
-}
-
 class StaticPruningObserver : public LayerObserver {
  public:
   StaticPruningObserver(const StaticPruningOptions& options, const DenseLayer& dense)
@@ -91,22 +81,19 @@ class StaticPruningObserver : public LayerObserver {
     const int64_t num_kept = shape.num_shared_experts * shape.expert_intermediate_size;
     LayerConversion conversion;
     conversion.shared =
-        expert_of(options_.criterion == "rate" ? most_marked(num_kept) : largest(importance(layer), num_kept));
+        expert_of(options_.criterion == "rate" ? most_marked(num_kept) : most_important(importance(layer), num_kept));
     compensate(*conversion.shared, layer);
     return conversion;
   }
 
  private:
-  // The next norm divides by the residual's norm, so this is the error relative to it.
   std::optional<at::Tensor> token_weights(const FfnChunk& chunk) const {
     if (options_.token_weights == "none") return std::nullopt;
-    const at::Tensor output = project(chunk.activations, dense_.down_proj);
-    return (chunk.residual.to(at::kFloat) + output.to(at::kFloat)).norm(2, {1}).reciprocal_();
+    return residual_token_weights(chunk.residual, project(chunk.activations, dense_.down_proj));
   }
 
   at::Tensor importance(const DenseLayer& layer) const {
-    const at::Tensor squared_norms =
-        layer.weights.down_proj.to(at::kFloat).square().sum({0}, false, at::kDouble).to(at::kCPU);
+    const at::Tensor squared_norms = squared_output_norms(layer.weights.down_proj);
     if (options_.criterion == "energy") return energy_->mean() * squared_norms;
     if (options_.estimator == "textbook") return fluctuation_->variance() * squared_norms;
     if (fluctuation_->num_samples() < 2) {
@@ -126,8 +113,7 @@ class StaticPruningObserver : public LayerObserver {
   void compensate(ExpertSpec& kept, const DenseLayer& layer) const {
     const at::Tensor& down_proj = layer.weights.down_proj;
     if (options_.compensation == "bias") {
-      const at::Tensor dropped_mean = fluctuation_->mean().index_fill(0, kept.neurons, 0);
-      kept.output_bias = down_proj.to(at::kCPU, at::kDouble).matmul(dropped_mean).to(down_proj.scalar_type());
+      kept.output_bias = mean_output_of_dropped(down_proj, fluctuation_->mean(), kept.neurons);
     } else if (options_.compensation == "least_squares") {
       const DownProjRefit refit = gram_->refit(kept.neurons, down_proj, options_.ridge);
       kept.down_proj = refit.down_proj.to(down_proj.scalar_type());

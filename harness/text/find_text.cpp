@@ -43,12 +43,16 @@ fs::path find_text(const std::string& name_or_path) {
       if (is_file(place)) return place;
     }
   }
-  const fs::path fetched = cache_folder() / "text" / (name_or_path + ".jsonl");
-  if (is_file(fetched)) return fetched;
+  std::string fetched_places;
+  for (const char* folder : {"text", "domains"}) {
+    const fs::path fetched = cache_folder() / folder / (name_or_path + ".jsonl");
+    if (is_file(fetched)) return fetched;
+    fetched_places += " and no " + fetched.string();
+  }
   throw std::runtime_error("text '" + name_or_path + "': no such file, not " +
                            (data.empty() ? "in a data folder (none is given)" : "in the data folder " + data.string()) +
-                           " and no " + fetched.string() +
-                           "; give its path, the folder that holds it with --data, or run scripts/fetch text");
+                           fetched_places +
+                           "; give its path, the folder that holds it with --data, or run scripts/fetch text domains");
 }
 
 Corpus read_named_corpus(const std::string& name_or_path) {

@@ -56,6 +56,11 @@ TEST_F(FindTextTest, DataFolderGoesBeforeFetchedTexts) {
   EXPECT_EQ(read_named_corpus("law").name, "law");
 }
 
+TEST_F(FindTextTest, FetchedDomainIsFoundByItsName) {
+  cache_.write("domains/novels.jsonl", R"({"text": "Chapter I"})");
+  EXPECT_EQ(read_named_corpus("novels").documents.at(0), "Chapter I");
+}
+
 TEST_F(FindTextTest, UnknownNameSaysWhereItLooked) {
   using testing::HasSubstr;
   try {
