@@ -17,6 +17,7 @@ struct CmoeOptions {
   int64_t top_activations = 10;
   std::string distance = "l1";
   std::string propagate = "converted";
+  std::string train_expert_scale = "paper";
 
   void for_each(auto&& visit) {
     visit("score", score, "what marks a neuron: code (token and weight rows L2-normalised) or paper (plain)",
@@ -25,6 +26,10 @@ struct CmoeOptions {
     visit("distance", distance, "of marker columns in the assignment: l1 (released code) or l2 (paper)", {"l1", "l2"});
     visit("propagate", propagate, "what the layers after a converted one see: converted (published) or dense",
           {"converted", "dense"});
+    visit("train_expert_scale", train_expert_scale,
+          "in its retraining recipe, the factor of the routing scores: paper (trained) or released (the released code "
+          "freezes it without meaning to)",
+          {"paper", "released"});
   }
 };
 
@@ -89,6 +94,29 @@ class Cmoe : public Converter {
 
   std::unique_ptr<LayerObserver> observe_layer(const LayerContext& context) const override {
     return std::make_unique<CmoeObserver>(options_, context.dense);
+  }
+
+  // The released code's, in which weight_decay has no effect and nothing is clipped: two windows of 2048 tokens a step.
+  // (Its rate is 5.65e-5, the paper's 5.95e-5.) The router's own rows stay as they are; the selection bias balances.
+  RetrainRecipe retrain_recipe() const override {
+    return {{.name = "fine_tuning",
+             .experts = Training::kLowRank,
+             .attention = Training::kLowRank,
+             .router = false,
+             .expert_scale = options_.train_expert_scale == "paper",
+             .rank = 8,
+             .alpha = 32,
+             .dropout = 0.1,
+             .learning_rate = 5.65e-5,
+             .expert_scale_learning_rate = 1e-3,
+             .schedule = RetrainStage::Schedule::kConstant,
+             .warm_up_share = 0,
+             .beta1 = 0.9,
+             .beta2 = 0.95,
+             .epsilon = 1e-8,
+             .clip_norm = 0,
+             .tokens_a_step = 2 * 2048,
+             .selection_bias_step = 1e-3}};
   }
 
  private:

@@ -8,6 +8,7 @@ const std::vector<Command>& commands() {
       {"plan", "the cells of a sweep and their state, nothing executed", define_plan},
       {"report", "the comparison table of a database", define_report},
       {"convert", "make one conversion of a model", define_convert},
+      {"retrain", "train a conversion briefly on a text, resumable", define_retrain},
       {"eval", "measure a model, dense or converted", define_eval},
       {"score", "log-probabilities of continuations, from JSON lines", define_score},
       {"generate", "greedy text, to see that a model speaks", define_generate},

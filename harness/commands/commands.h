@@ -33,6 +33,7 @@ std::function<int()> define_inspect(CLI::App& command);
 std::function<int()> define_methods(CLI::App& command);
 std::function<int()> define_plan(CLI::App& command);
 std::function<int()> define_report(CLI::App& command);
+std::function<int()> define_retrain(CLI::App& command);
 std::function<int()> define_run(CLI::App& command);
 std::function<int()> define_tasks(CLI::App& command);
 
