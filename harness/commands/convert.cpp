@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "harness/adjustment/adjusted_converter.h"
 #include "harness/atomic_file.h"
 #include "harness/commands/commands.h"
 #include "harness/commands/data_folder.h"
@@ -27,6 +28,7 @@ struct Arguments {
   std::string shape;                   // "" = as active_ratio says
   std::optional<double> active_ratio;  // none = as shape says
   std::vector<std::string> settings;
+  std::vector<std::string> adjustments;
   std::vector<std::string> texts;
   int64_t windows = 8;
   int64_t window = 2048;
@@ -115,7 +117,9 @@ int convert(const Arguments& arguments) {
   use_data_folder(arguments.data_folder);
   const ConverterRegistry::Entry& entry = ConverterRegistry::instance().find(arguments.method);
   const nlohmann::json options = parse_settings(arguments.settings);
-  const std::unique_ptr<Converter> converter = entry.create(options);
+  const nlohmann::json adjust = parse_settings(arguments.adjustments);
+  const std::shared_ptr<const Converter> converter =
+      adjusted(entry.create(options), parse_options<AdjustmentOptions>("--adjust", adjust));
   const bool needs_text = converter->calibration().needs_text;
   const std::filesystem::path path = resolve_model_path(arguments.model.model);
   const std::unique_ptr<Checkpoint> checkpoint = open_checkpoint(path);
@@ -130,12 +134,25 @@ int convert(const Arguments& arguments) {
   ConversionJob job{.converter = converter.get(), .shape = shape, .seed = arguments.seed};
   job.metadata = {{"method", arguments.method},
                   {"options", entry.resolve(options)},
+                  {"adjust", adjust},
                   {"source", checkpoint->content_hash()},
                   {"calibration", text ? describe_calibration(arguments, *text) : nlohmann::json()}};
   const Conversion conversion = run_pass(*checkpoint, arguments, text ? &*text : nullptr, job);
   save_conversion(conversion, arguments.out);
   report(arguments, conversion.metadata);
   return 0;
+}
+
+}  // namespace
+
+namespace {
+
+std::string adjustment_help() {
+  std::string text;
+  for (const OptionDescription& option : describe_options<AdjustmentOptions>()) {
+    text += fmt::format("  {:<18} {} (default {})\n", option.name, option.help, option.default_value);
+  }
+  return text;
 }
 
 }  // namespace
@@ -151,6 +168,11 @@ std::function<int()> define_convert(CLI::App& command) {
                    "the method's own layout at this share of active neurons, above 0 to 1");
   size->require_option(1);
   command.add_option("--set", arguments->settings, "an option of the method; repeatable")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
+  command
+      .add_option("--adjust", arguments->adjustments,
+                  "switch something on after the method, as compensation=least_squares; repeatable, see below")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
   command.add_option("--calibration", arguments->texts, "texts to calibrate on, each a domain: files, or known names")
@@ -174,7 +196,8 @@ std::function<int()> define_convert(CLI::App& command) {
   add_data_option(command, arguments->data_folder);
   command.add_flag("--json", arguments->as_json, "report for machines");
   command.footer(
-      "  moebench convert --model smollm2-135m --method cmoe --shape S3A3E8 --calibration wiki-passages-train "
+      "--adjust works on every method:\n" + adjustment_help() +
+      "\n  moebench convert --model smollm2-135m --method cmoe --shape S3A3E8 --calibration wiki-passages-train "
       "--out cmoe.safetensors");
   return [arguments] { return convert(*arguments); };
 }

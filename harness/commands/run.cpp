@@ -25,6 +25,9 @@ std::string table_of(const SweepPlan& plan, const ResultStore& store) {
   std::set<std::string> keys;
   for (const PlannedModel& model : plan.models) {
     for (const PlannedConversion& conversion : model.conversions) keys.insert(conversion.cell.key());
+    for (const PlannedRetraining& retraining : model.retrainings) {
+      for (const SweepCell& cell : retraining.cells) keys.insert(cell.key());
+    }
     for (const PlannedMeasurement& measurement : model.measurements) keys.insert(measurement.cell.key());
   }
   std::vector<RunRecord> runs = store.runs();

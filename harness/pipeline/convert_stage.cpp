@@ -1,5 +1,6 @@
 // Conversions: those that see the dense stream of the same text share one pass over it.
 #include <map>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -26,19 +27,20 @@ class CalibrationWindows {
  public:
   explicit CalibrationWindows(const StageContext& context) : context_(context) {}
 
-  CalibrationText draw(uint64_t seed) {
-    if (streams_.empty()) {
-      for (const Corpus& corpus : context_.plan.calibration_texts) {
-        streams_.push_back({corpus.name, token_stream(corpus, *context_.model.tokenizer)});
+  CalibrationText draw(size_t calibration, uint64_t seed) {
+    const PlannedCalibration& planned = context_.plan.calibrations[calibration];
+    std::vector<CalibrationStream>& streams = streams_[calibration];
+    if (streams.empty()) {
+      for (const Corpus& corpus : planned.texts) {
+        streams.push_back({corpus.name, token_stream(corpus, *context_.model.tokenizer)});
       }
     }
-    const CalibrationSpec& spec = *context_.plan.spec.calibration;
-    return draw_calibration_text(streams_, spec.windows, spec.window, seed);
+    return draw_calibration_text(streams, planned.spec.windows, planned.spec.window, seed);
   }
 
  private:
   const StageContext& context_;
-  std::vector<CalibrationStream> streams_;
+  std::map<size_t, std::vector<CalibrationStream>> streams_;
 };
 
 std::vector<ConversionJob> make_jobs(const PlannedModel& model, const ConversionPass& pass) {
@@ -53,10 +55,7 @@ std::vector<ConversionJob> make_jobs(const PlannedModel& model, const Conversion
   return jobs;
 }
 
-bool any_needs_text(const PlannedModel& model, const ConversionPass& pass) {
-  return std::any_of(pass.begin(), pass.end(),
-                     [&](size_t index) { return model.conversions[index].converter->calibration().needs_text; });
-}
+bool needs_text(const PlannedConversion& planned) { return planned.converter->calibration().needs_text; }
 
 std::vector<Metric> cost_metrics(const nlohmann::json& metadata) {
   std::vector<Metric> metrics;
@@ -96,10 +95,10 @@ void convert(const StageContext& context, const ConversionPass& pass, Calibratio
   const PlannedModel& model = context.model;
   context.progress.start(kKind, pass_label(model, pass), static_cast<double>(pass.size()));
   CalibrationText text;
-  const bool needs_text = any_needs_text(model, pass);
-  if (needs_text) text = windows.draw(model.conversions[pass.front()].seed);
+  const PlannedConversion& first = model.conversions[pass.front()];
+  if (needs_text(first)) text = windows.draw(first.calibration, first.seed);
   const std::vector<Conversion> conversions =
-      convert_all(*model.checkpoint, model.precision, needs_text ? &text : nullptr, make_jobs(model, pass),
+      convert_all(*model.checkpoint, model.precision, needs_text(first) ? &text : nullptr, make_jobs(model, pass),
                   [&](const EvidenceProgress& progress) {
                     throw_if_interrupted();
                     context.progress.update(progress.fraction);
@@ -131,16 +130,16 @@ bool try_together(const StageContext& context, const ConversionPass& pass, Calib
 // so it goes alone: less is lost when the sweep is killed, and less held at a time.
 std::vector<ConversionPass> conversion_passes(const PlannedModel& model, const std::vector<size_t>& todo) {
   std::vector<ConversionPass> passes;
-  std::map<uint64_t, ConversionPass> dense_by_seed;
+  std::map<std::tuple<bool, size_t, uint64_t>, ConversionPass> dense_by_text;
   for (const size_t index : todo) {
     const PlannedConversion& planned = model.conversions[index];
     if (planned.converter->calibration().propagation == Propagation::kConverted) {
       passes.push_back({index});
     } else {
-      dense_by_seed[planned.seed].push_back(index);
+      dense_by_text[{needs_text(planned), planned.calibration, planned.seed}].push_back(index);
     }
   }
-  for (auto& [seed, pass] : dense_by_seed) passes.push_back(std::move(pass));
+  for (auto& [text, pass] : dense_by_text) passes.push_back(std::move(pass));
   return passes;
 }
 

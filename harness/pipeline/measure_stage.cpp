@@ -11,13 +11,7 @@ namespace {
 
 // Oracle routers compute every expert, so they are timed apart.
 std::string kind_of(const StageContext& context, const PlannedMeasurement& measurement) {
-  return context.plan.tasks[measurement.task].spec.name + (measurement.oracle ? " oracle" : "");
-}
-
-void restore_dense(LlamaModel& model) {
-  for (LlamaLayer& layer : model.layers()) {
-    layer.replace_feed_forward(std::make_shared<GatedMlp>(layer.dense_weights()));
-  }
+  return context.plan.tasks[measurement.task].spec.name + (measurement.thing.oracle ? " oracle" : "");
 }
 
 ModelRecord model_record(const StageContext& context, const PlannedMeasurement& measurement) {
@@ -26,10 +20,11 @@ ModelRecord model_record(const StageContext& context, const PlannedMeasurement& 
   record.weights_hash = context.model.weights_hash;
   record.path = context.model.checkpoint->path().filename().string();
   record.architecture = context.model.checkpoint->config().architecture;
-  if (!measurement.conversion) return record;
-  const std::string key = context.model.conversions[*measurement.conversion].cell.key();
-  record.role = "converted";
-  record.weights_hash = key + (measurement.oracle ? "/oracle" : "");
+  const MeasuredThing& thing = measurement.thing;
+  if (!thing.conversion) return record;
+  const std::string key = conversion_file_key(context.model, thing);
+  record.role = thing.retraining ? "retrained" : "converted";
+  record.weights_hash = key + (thing.oracle ? "/oracle" : "");
   record.parent_weights_hash = context.model.weights_hash;
   record.path = context.artifacts.path(key).filename().string();
   return record;
@@ -54,8 +49,8 @@ class MeasuredModel {
     const PlannedTask& task = context_.plan.tasks[measurement.task];
     const double started = seconds_since_epoch();
     context_.progress.start(kind_of(context_, measurement), measurement.cell.label);
-    if (!model_) model_ = LlamaModel::load(*context_.model.checkpoint, context_.model.precision);
-    choose(measurement);
+    if (!dense_) dense_ = LlamaModel::load(*context_.model.checkpoint, context_.model.precision);
+    choose(measurement.thing);
     TaskContext task_context{.model = *model_,
                              .tokenizer = *context_.model.tokenizer,
                              .conversion = conversion_ ? &*conversion_ : nullptr,
@@ -74,28 +69,26 @@ class MeasuredModel {
   }
 
  private:
-  void choose(const PlannedMeasurement& measurement) {
-    if (measurement.conversion == chosen_ && measurement.oracle == oracle_) return;
-    // What is thrown below leaves the dense model, not half a conversion.
-    restore_dense(*model_);
-    conversion_.reset();
+  void choose(const MeasuredThing& thing) {
+    if (chosen_ == thing) return;
+    // What is thrown below leaves nothing chosen, not half a conversion.
     chosen_.reset();
-    oracle_ = false;
-    if (!measurement.conversion) return;
-    const std::string key = context_.model.conversions[*measurement.conversion].cell.key();
-    Conversion conversion = load_conversion(context_.artifacts.path(key));
-    if (measurement.oracle) conversion = with_oracle_router(conversion);
-    apply_conversion(conversion, *model_);
-    conversion_ = std::move(conversion);
-    chosen_ = measurement.conversion;
-    oracle_ = measurement.oracle;
+    conversion_.reset();
+    model_ = dense_;
+    if (thing.conversion) {
+      Conversion conversion = load_conversion(context_.artifacts.path(conversion_file_key(context_.model, thing)));
+      if (thing.oracle) conversion = with_oracle_router(conversion);
+      apply_conversion(conversion, *model_);
+      conversion_ = std::move(conversion);
+    }
+    chosen_ = thing;
   }
 
   const StageContext& context_;
-  std::optional<LlamaModel> model_;  // from the first measurement on: a model that cannot be loaded fails its cells
+  std::optional<LlamaModel> dense_;  // from the first measurement on: a model that cannot be loaded fails its cells
+  std::optional<LlamaModel> model_;  // shares dense_'s weights, but for what the chosen conversion changes
   std::optional<Conversion> conversion_;
-  std::optional<size_t> chosen_;
-  bool oracle_ = false;
+  std::optional<MeasuredThing> chosen_;
 };
 
 }  // namespace

@@ -19,13 +19,22 @@ SweepCellStatus conversion_status(const SweepCell& cell, const RecordedCells& re
   return status;
 }
 
-// conversion: null for the dense parent.
-SweepCellStatus measurement_status(const SweepCell& cell, const RecordedCells& recorded,
-                                   const SweepCellStatus* conversion) {
-  const SweepCellStatus status = recorded_status(cell, recorded);
-  if (conversion == nullptr || status.state == CellState::kDone) return status;
-  if (conversion->state != CellState::kFailed && conversion->cell->error.empty()) return status;
-  return {&cell, CellState::kBlocked, "its conversion failed: " + conversion->reason};
+// What hangs on another cell cannot be done where that one failed or is blocked itself.
+SweepCellStatus blocked_by(const SweepCellStatus& source, const SweepCellStatus& status) {
+  if (status.state == CellState::kDone) return status;
+  if (source.state == CellState::kBlocked) return {status.cell, CellState::kBlocked, source.reason};
+  if (source.state != CellState::kFailed && source.cell->error.empty()) return status;
+  const char* what = source.cell->stage == "retrain" ? "its retraining failed: " : "its conversion failed: ";
+  return {status.cell, CellState::kBlocked, what + source.reason};
+}
+
+std::vector<SweepCellStatus> mark_statuses(const PlannedRetraining& retraining, const SweepCellStatus& conversion,
+                                           const RecordedCells& recorded, const ArtifactFolder& artifacts) {
+  std::vector<SweepCellStatus> marks;
+  for (const SweepCell& cell : retraining.cells) {
+    marks.push_back(blocked_by(conversion, conversion_status(cell, recorded, artifacts)));
+  }
+  return marks;
 }
 
 }  // namespace
@@ -36,10 +45,16 @@ ModelStatuses model_statuses(const PlannedModel& model, const RecordedCells& rec
   for (const PlannedConversion& conversion : model.conversions) {
     statuses.conversions.push_back(conversion_status(conversion.cell, recorded, artifacts));
   }
-  for (const PlannedMeasurement& measurement : model.measurements) {
-    const SweepCellStatus* conversion =
-        measurement.conversion ? &statuses.conversions[*measurement.conversion] : nullptr;
-    statuses.measurements.push_back(measurement_status(measurement.cell, recorded, conversion));
+  for (const PlannedRetraining& retraining : model.retrainings) {
+    statuses.retrainings.push_back(
+        mark_statuses(retraining, statuses.conversions[retraining.conversion], recorded, artifacts));
+  }
+  for (const auto& [cell, thing, task] : model.measurements) {
+    const SweepCellStatus status = recorded_status(cell, recorded);
+    statuses.measurements.push_back(thing.retraining
+                                        ? blocked_by(statuses.retrainings[*thing.retraining][thing.mark], status)
+                                    : thing.conversion ? blocked_by(statuses.conversions[*thing.conversion], status)
+                                                       : status);
   }
   return statuses;
 }
@@ -50,6 +65,7 @@ std::vector<SweepCellStatus> cell_statuses(const SweepPlan& plan, const Recorded
   for (const PlannedModel& model : plan.models) {
     const ModelStatuses statuses = model_statuses(model, recorded, artifacts);
     all.insert(all.end(), statuses.conversions.begin(), statuses.conversions.end());
+    for (const auto& marks : statuses.retrainings) all.insert(all.end(), marks.begin(), marks.end());
     all.insert(all.end(), statuses.measurements.begin(), statuses.measurements.end());
   }
   return all;

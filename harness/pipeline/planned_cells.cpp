@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include "harness/retraining/recipe.h"
+
 namespace moebench {
 namespace {
 
 // Raised whenever a stage computes something else from the same settings; old results are then not reused.
-constexpr int kConvertVersion = 2, kMeasureVersion = 1;  // 2: rates tie as in the released CMoE code
+constexpr int kConvertVersion = 3;  // 2: rates tie as in the released CMoE code; 3: conversion files of format 2
+constexpr int kRetrainVersion = 1, kMeasureVersion = 1;
 
 // " (refit=true)": what tells cells of one name apart; "" for the defaults.
 std::string parenthesised(const nlohmann::json& changed_options) {
@@ -26,25 +29,51 @@ nlohmann::json model_identity(const ModelSpec& spec, const PlannedModel& model) 
   return {{"weights", model.weights_hash}, {"dtype", spec.dtype}, {"device", spec.device}};
 }
 
-// Text, tokenizer, number and length of windows and the seed decide the window ids.
-nlohmann::json calibration_identity(const SweepPlan& plan, const PlannedModel& model) {
-  nlohmann::json texts = nlohmann::json::array();
-  for (const Corpus& corpus : plan.calibration_texts) texts.push_back(corpus.content_hash);
-  return {{"texts", texts},
-          {"tokenizer", model.tokenizer_hash},
-          {"windows", plan.spec.calibration->windows},
-          {"window", plan.spec.calibration->window}};
+nlohmann::json content_hashes(const std::vector<Corpus>& texts) {
+  nlohmann::json hashes = nlohmann::json::array();
+  for (const Corpus& corpus : texts) hashes.push_back(corpus.content_hash);
+  return hashes;
 }
 
-nlohmann::json calibration_description(const SweepPlan& plan) {
-  const CalibrationSpec& calibration = *plan.spec.calibration;
+nlohmann::json names_of(const std::vector<Corpus>& texts) {
   nlohmann::json names = nlohmann::json::array();
-  for (const Corpus& corpus : plan.calibration_texts) names.push_back(corpus.name);
-  const auto domains = static_cast<int64_t>(plan.calibration_texts.size());
-  return {{"texts", names},
-          {"windows", calibration.windows},
-          {"window", calibration.window},
-          {"tokens", domains * calibration.windows * calibration.window}};
+  for (const Corpus& corpus : texts) names.push_back(corpus.name);
+  return names;
+}
+
+// Text, tokenizer, number and length of windows and the seed decide the window ids.
+nlohmann::json calibration_identity(const PlannedCalibration& calibration, const PlannedModel& model) {
+  return {{"texts", content_hashes(calibration.texts)},
+          {"tokenizer", model.tokenizer_hash},
+          {"windows", calibration.spec.windows},
+          {"window", calibration.spec.window}};
+}
+
+nlohmann::json calibration_description(const PlannedCalibration& calibration) {
+  const auto domains = static_cast<int64_t>(calibration.texts.size());
+  return {{"texts", names_of(calibration.texts)},
+          {"windows", calibration.spec.windows},
+          {"window", calibration.spec.window},
+          {"tokens", domains * calibration.spec.windows * calibration.spec.window}};
+}
+
+nlohmann::json dense_description(const ModelSpec& spec) {
+  return {{"model", spec.path},
+          {"dtype", spec.dtype},
+          {"method", "dense"},
+          {"options", nlohmann::json::object()},
+          {"changed_options", nlohmann::json::object()},
+          {"shape", ""},
+          {"active_ratio", 1.0},
+          {"router", "own"},
+          {"calibration", nullptr},
+          {"retrained_tokens", 0}};
+}
+
+// What a measured thing was made by: the label, identity and description of its own stage.
+const SweepCell* source_cell(const PlannedModel& model, const MeasuredThing& thing) {
+  if (thing.retraining) return &model.retrainings[*thing.retraining].cells[thing.mark];
+  return thing.conversion ? &model.conversions[*thing.conversion].cell : nullptr;
 }
 
 }  // namespace
@@ -74,19 +103,55 @@ SweepCell conversion_cell(const SweepPlan& plan, const ModelSpec& spec, const Pl
                       {"retrained_tokens", 0},
                       {"seed", point.seed}};
   if (point.needs_text) {
-    cell.identity["calibration"] = calibration_identity(plan, model);
-    cell.description["calibration"] = calibration_description(plan);
+    const PlannedCalibration& calibration = plan.calibrations[point.calibration];
+    cell.identity["calibration"] = calibration_identity(calibration, model);
+    cell.description["calibration"] = calibration_description(calibration);
   }
   return cell;
 }
 
-SweepCell measurement_cell(const SweepPlan& plan, const ModelSpec& spec, const PlannedModel& model,
-                           const PlannedTask& task, const PlannedConversion* conversion, bool oracle) {
+namespace {
+
+// "common", "common, learning_rate=0.0003"
+std::string recipe_label(const RetrainSpec& spec) {
+  std::string label = spec.recipe;
+  for (const auto& [field, value] : spec.settings.items()) label += ", " + field + "=" + value.dump();
+  return label;
+}
+
+}  // namespace
+
+SweepCell retrain_cell(const SweepPlan& plan, const RetrainSpec& spec, const RetrainRecipe& recipe,
+                       const PlannedConversion& conversion, int64_t tokens, int64_t budget) {
+  SweepCell cell;
+  cell.stage = "retrain";
+  cell.label =
+      fmt::format("{} retrained on {} of {} tokens ({})", conversion.cell.label, tokens, budget, recipe_label(spec));
+  cell.identity = {{"stage", cell.stage},
+                   {"version", kRetrainVersion},
+                   {"conversion", conversion.cell.identity},
+                   {"texts", content_hashes(plan.retrain_texts)},
+                   {"window", spec.window},
+                   {"recipe", recipe_to_json(recipe)},
+                   {"tokens", tokens},
+                   {"budget", budget}};
+  cell.description = conversion.cell.description;
+  cell.description["retrained_tokens"] = tokens;
+  cell.description["retraining"] = {{"recipe", recipe_label(spec)},
+                                    {"texts", names_of(plan.retrain_texts)},
+                                    {"window", spec.window},
+                                    {"budget", budget}};
+  return cell;
+}
+
+SweepCell measurement_cell(const SweepPlan& plan, const ModelSpec& spec, const PlannedModel& model, size_t task_index,
+                           const MeasuredThing& thing) {
+  const PlannedTask& task = plan.tasks[task_index];
   SweepCell cell;
   cell.stage = "measure";
   cell.error = task.error;
   const std::string task_label = " · " + task.spec.name + parenthesised(task.changed_options);
-  const std::string router = oracle ? "oracle" : "own";
+  const std::string router = thing.oracle ? "oracle" : "own";
   cell.identity = {{"stage", cell.stage},
                    {"version", kMeasureVersion},
                    {"model", model_identity(spec, model)},
@@ -94,26 +159,21 @@ SweepCell measurement_cell(const SweepPlan& plan, const ModelSpec& spec, const P
                    {"task", task.spec.name},
                    {"task_options", task.options},
                    {"task_data", task.data_hash}};
-  if (conversion == nullptr) {
+  const SweepCell* source = source_cell(model, thing);
+  if (source == nullptr) {
     cell.label = model_prefix(plan, spec) + "dense" + task_label;
-    cell.description = {{"model", spec.path},
-                        {"dtype", spec.dtype},
-                        {"method", "dense"},
-                        {"options", nlohmann::json::object()},
-                        {"changed_options", nlohmann::json::object()},
-                        {"shape", ""},
-                        {"active_ratio", 1.0},
-                        {"router", "own"},
-                        {"calibration", nullptr},
-                        {"retrained_tokens", 0}};
+    cell.description = dense_description(spec);
   } else {
-    cell.label = conversion->cell.label + (oracle ? " oracle" : "") + task_label;
-    cell.identity["conversion"] = conversion->cell.identity;
+    const PlannedConversion& conversion = model.conversions[*thing.conversion];
+    cell.label = source->label + (thing.oracle ? " oracle" : "") + task_label;
+    cell.identity["conversion"] = conversion.cell.identity;
+    if (thing.retraining) cell.identity["retraining"] = source->identity;
     cell.identity["router"] = router;
-    cell.description = conversion->cell.description;
+    cell.description = source->description;
     cell.description["router"] = router;
     nlohmann::json& calibration = cell.description["calibration"];
-    if (!calibration.is_null()) calibration["overlap"] = task.overlaps_calibration;
+    if (!calibration.is_null()) calibration["overlap"] = plan.calibrations[conversion.calibration].overlaps[task_index];
+    if (thing.retraining) cell.description["retraining"]["overlap"] = task.overlaps_retraining;
   }
   cell.description["task"] = task.spec.name;
   cell.description["task_options"] = task.options;

@@ -17,13 +17,17 @@ struct ConversionPoint {
   double active_ratio = 0;
   uint64_t seed = 0;
   bool needs_text = true;
+  size_t calibration = 0;  // of SweepPlan::calibrations, where text is needed
 };
 
 SweepCell conversion_cell(const SweepPlan& plan, const ModelSpec& spec, const PlannedModel& model,
                           const ConversionPoint& point);
 
-// conversion: null for the dense parent.
-SweepCell measurement_cell(const SweepPlan& plan, const ModelSpec& spec, const PlannedModel& model,
-                           const PlannedTask& task, const PlannedConversion* conversion, bool oracle);
+// The conversion after `tokens` of retraining whose schedule ends at `budget` tokens.
+SweepCell retrain_cell(const SweepPlan& plan, const RetrainSpec& spec, const RetrainRecipe& recipe,
+                       const PlannedConversion& conversion, int64_t tokens, int64_t budget);
+
+SweepCell measurement_cell(const SweepPlan& plan, const ModelSpec& spec, const PlannedModel& model, size_t task,
+                           const MeasuredThing& thing);
 
 }  // namespace moebench

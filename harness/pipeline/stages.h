@@ -1,4 +1,4 @@
-// The two stages of a sweep, each over the cells of one model that are still to be done.
+// The three stages of a sweep, each over the cells of one model that are still to be done.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +34,13 @@ std::vector<size_t> run_conversions(const StageContext& context, const std::vect
 // todo: indices into the model's measurements that have no error and whose conversions are done.
 void expect_measurements(const StageContext& context, const std::vector<size_t>& todo);
 int64_t run_measurements(const StageContext& context, const std::vector<size_t>& todo);
+
+// todo: indices into the model's retrainings whose conversions are done and some mark of which is missing.
+void expect_retrainings(const StageContext& context, const std::vector<size_t>& todo);
+std::vector<size_t> run_retrainings(const StageContext& context, const std::vector<size_t>& todo);
+
+// The name in the artifacts of the conversion that is measured, as it is or retrained. thing.conversion is set.
+std::string conversion_file_key(const PlannedModel& model, const MeasuredThing& thing);
 
 // Runs step. What it throws, but for Interrupted and TryAgainError, is the cell's failure: a run with that reason.
 // Returns whether it went well.

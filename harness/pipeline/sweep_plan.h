@@ -24,13 +24,31 @@ struct PlannedConversion {
   std::shared_ptr<const Converter> converter;
   MoeShape shape;  // undefined if the cell has an error
   uint64_t seed = 0;
+  size_t calibration = 0;  // of SweepPlan::calibrations; nothing is meant where the method needs no text
+};
+
+// One conversion's retraining: a cell for every mark, which one run makes.
+struct PlannedRetraining {
+  size_t conversion = 0;  // of the model's
+  RetrainRecipe recipe;
+  std::vector<int64_t> marks;    // tokens, ascending, above 0
+  std::vector<SweepCell> cells;  // [marks]
+};
+
+// What a measurement looks at; of a dense parent nothing is set.
+struct MeasuredThing {
+  std::optional<size_t> conversion;  // of the model's
+  std::optional<size_t> retraining;  // of the model's, then with
+  size_t mark = 0;                   // of its marks
+  bool oracle = false;               // the same experts behind the oracle router
+
+  bool operator==(const MeasuredThing&) const = default;
 };
 
 struct PlannedMeasurement {
   SweepCell cell;
-  std::optional<size_t> conversion;  // of the model's; none: the dense parent
-  bool oracle = false;               // the same experts behind the oracle router
-  size_t task = 0;                   // of SweepPlan::tasks
+  MeasuredThing thing;
+  size_t task = 0;  // of SweepPlan::tasks
 };
 
 struct PlannedModel {
@@ -39,6 +57,7 @@ struct PlannedModel {
   Precision precision;
   std::string weights_hash, tokenizer_hash;
   std::vector<PlannedConversion> conversions;  // those of one seed together
+  std::vector<PlannedRetraining> retrainings;
   std::vector<PlannedMeasurement> measurements;
 };
 
@@ -48,13 +67,20 @@ struct PlannedTask {
   nlohmann::json options;          // resolved
   nlohmann::json changed_options;  // those that differ from their defaults
   std::string data_hash;
-  bool overlaps_calibration = false;  // measured on text that the sweep calibrates on
-  std::string error;                  // why its data cannot be used; its cells fail
+  bool overlaps_retraining = false;  // measured on text that the sweep retrains on
+  std::string error;                 // why its data cannot be used; its cells fail
+};
+
+struct PlannedCalibration {
+  CalibrationSpec spec;
+  std::vector<Corpus> texts;   // one a domain
+  std::vector<bool> overlaps;  // per task: it is measured on text that is calibrated on
 };
 
 struct SweepPlan {
   SweepSpec spec;
-  std::vector<Corpus> calibration_texts;  // one a domain
+  std::vector<PlannedCalibration> calibrations;  // the sweep's, and those of methods with one of their own
+  std::vector<Corpus> retrain_texts;
   std::vector<PlannedTask> tasks;
   std::vector<PlannedModel> models;
 };

@@ -1,6 +1,7 @@
 #include "harness/pipeline/sweep_run.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "harness/error.h"
 #include "harness/interrupt.h"
@@ -14,8 +15,26 @@ namespace {
 // What of one model is to be done.
 struct Todo {
   std::vector<ConversionPass> passes;
+  std::vector<size_t> retrainings;
   std::vector<size_t> measurements;
 };
+
+// A retraining is done as a whole, even where some of its marks were there before.
+int64_t num_marks(const PlannedModel& model, const std::vector<size_t>& retrainings) {
+  int64_t marks = 0;
+  for (const size_t index : retrainings) marks += static_cast<int64_t>(model.retrainings[index].marks.size());
+  return marks;
+}
+
+// Why what is measured can never be made; "" if it can.
+std::string source_error(const PlannedModel& model, const MeasuredThing& thing) {
+  const std::string& error = model.conversions[*thing.conversion].cell.error;
+  return error.empty() && thing.retraining ? model.retrainings[*thing.retraining].cells[thing.mark].error : error;
+}
+
+bool contains(const std::vector<size_t>& list, const std::optional<size_t>& index) {
+  return index && std::find(list.begin(), list.end(), *index) != list.end();
+}
 
 class SweepRun {
  public:
@@ -40,16 +59,32 @@ class SweepRun {
       if (needs_doing(model, statuses.conversions[index])) conversions.push_back(index);
     }
     todo.passes = conversion_passes(model, conversions);
+    for (size_t index = 0; index < model.retrainings.size(); ++index) {
+      if (!model.conversions[model.retrainings[index].conversion].cell.error.empty()) continue;
+      bool any_missing = false;
+      for (const SweepCellStatus& status : statuses.retrainings[index]) {
+        if (!status.cell->error.empty()) {
+          needs_doing(model, status);
+          continue;
+        }
+        any_missing = any_missing || status.state != CellState::kDone;
+      }
+      if (any_missing) {
+        todo.retrainings.push_back(index);
+      } else if (model.retrainings[index].cells.front().error.empty()) {
+        outcome_.reused += num_marks(model, {index});
+      }
+    }
     for (size_t index = 0; index < model.measurements.size(); ++index) {
       const PlannedMeasurement& measurement = model.measurements[index];
       const SweepCellStatus& status = statuses.measurements[index];
       forget_missing_data(measurement.cell);
       // A conversion that failed once is tried again, and may then be measured; an impossible one is not.
-      const bool is_impossible =
-          status.state == CellState::kBlocked && !model.conversions[*measurement.conversion].cell.error.empty();
+      const bool is_impossible = status.state == CellState::kBlocked && !source_error(model, measurement.thing).empty();
       if (!is_impossible && needs_doing(model, status)) todo.measurements.push_back(index);
     }
     expect_conversions(todo.passes, progress_);
+    expect_retrainings(context(model), todo.retrainings);
     expect_measurements(context(model), todo.measurements);
     return todo;
   }
@@ -84,8 +119,13 @@ class SweepRun {
     for (const ConversionPass& pass : todo.passes) num_conversions += static_cast<int64_t>(pass.size());
     const std::vector<size_t> failed = run_conversions(context(model), todo.passes);
     count(num_conversions, static_cast<int64_t>(failed.size()));
+    std::erase_if(todo.retrainings,
+                  [&](size_t index) { return contains(failed, model.retrainings[index].conversion); });
+    const std::vector<size_t> untrained = run_retrainings(context(model), todo.retrainings);
+    count(num_marks(model, todo.retrainings), num_marks(model, untrained));
     std::erase_if(todo.measurements, [&](size_t index) {
-      return std::find(failed.begin(), failed.end(), model.measurements[index].conversion) != failed.end();
+      const MeasuredThing& thing = model.measurements[index].thing;
+      return contains(failed, thing.conversion) || contains(untrained, thing.retraining);
     });
     count(static_cast<int64_t>(todo.measurements.size()), run_measurements(context(model), todo.measurements));
   }

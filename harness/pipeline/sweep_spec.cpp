@@ -28,14 +28,14 @@ std::string read_name(TomlTable& root) {
   return name;
 }
 
-std::vector<uint64_t> read_seeds(TomlTable& root) {
+std::vector<uint64_t> read_seeds(TomlTable& table) {
   std::vector<uint64_t> seeds;
-  for (const int64_t seed : root.whole_numbers("seeds")) {
-    if (seed < 0) root.refuse("seeds", "must not be negative");
+  for (const int64_t seed : table.whole_numbers("seeds")) {
+    if (seed < 0) table.refuse("seeds", "must not be negative");
     seeds.push_back(static_cast<uint64_t>(seed));
   }
-  if (std::set(seeds.begin(), seeds.end()).size() != seeds.size()) root.refuse("seeds", "has a seed twice");
-  return seeds.empty() ? std::vector<uint64_t>{0} : seeds;
+  if (std::set(seeds.begin(), seeds.end()).size() != seeds.size()) table.refuse("seeds", "has a seed twice");
+  return seeds;
 }
 
 ModelSpec read_model(TomlTable table) {
@@ -55,8 +55,9 @@ std::vector<ModelSpec> read_models(TomlTable& root) {
   return models;
 }
 
-std::optional<CalibrationSpec> read_calibration(TomlTable& root) {
-  auto table = root.table("calibration");
+// Of the sweep or of one method.
+std::optional<CalibrationSpec> read_calibration(TomlTable& holder) {
+  auto table = holder.table("calibration");
   if (!table) return std::nullopt;
   CalibrationSpec calibration;
   calibration.texts = table->texts("texts");
@@ -74,7 +75,48 @@ std::optional<CalibrationSpec> read_calibration(TomlTable& root) {
   return calibration;
 }
 
-MethodSpec read_method(TomlTable& table) {
+std::vector<int64_t> read_marks(TomlTable& table, const std::string& key) {
+  const std::vector<int64_t> marks = table.whole_numbers(key);
+  for (size_t mark = 0; mark < marks.size(); ++mark) {
+    if (marks[mark] < 0 || marks[mark] > kMaxRetrainTokens) {
+      table.refuse(key, "must lie between 0 and " + std::to_string(kMaxRetrainTokens));
+    }
+    if (mark > 0 && marks[mark] <= marks[mark - 1]) table.refuse(key, "must ascend, as in [0, 50000, 200000]");
+  }
+  return marks;
+}
+
+std::optional<RetrainSpec> read_retraining(TomlTable& root) {
+  auto table = root.table("retraining");
+  if (!table) return std::nullopt;
+  RetrainSpec retraining;
+  retraining.texts = table->texts("texts");
+  if (retraining.texts.empty()) table->refuse("texts", "is missing: the names or paths of the texts to train on");
+  retraining.tokens = read_marks(*table, "tokens");
+  if (retraining.tokens.empty()) table->refuse("tokens", "is missing: as in [0, 50000, 200000], 0 for untrained");
+  retraining.recipe = table->text("recipe").value_or(retraining.recipe);
+  retraining.window = table->whole_number("window", 2, kMaxCalibrationTokens).value_or(retraining.window);
+  retraining.settings = table->object("settings");
+  retraining.dense = table->flag("dense").value_or(retraining.dense);
+  table->refuse_unknown_keys();
+  return retraining;
+}
+
+// The sweep's, with what the method says of its own.
+std::optional<RetrainSpec> read_own_retraining(TomlTable& table, const std::optional<RetrainSpec>& of_sweep) {
+  const std::vector<int64_t> marks = read_marks(table, "retrain_tokens");
+  const std::optional<std::string> recipe = table.text("recipe");
+  if (!of_sweep && (recipe || !marks.empty())) {
+    table.refuse(recipe ? "recipe" : "retrain_tokens",
+                 "needs a table [retraining] with texts = [\"…\"] and tokens = [0, 50000]");
+  }
+  std::optional<RetrainSpec> retraining = of_sweep;
+  if (recipe) retraining->recipe = *recipe;
+  if (!marks.empty()) retraining->tokens = marks;
+  return retraining;
+}
+
+MethodSpec read_method(TomlTable& table, const std::optional<RetrainSpec>& retraining) {
   MethodSpec method;
   method.location = table.location();
   method.name = table.required_text("name");
@@ -88,7 +130,11 @@ MethodSpec read_method(TomlTable& table) {
     table.refuse("active_ratios", "is missing: as in [0.5, 0.75], or shapes = [\"S3A3E8\"]");
   }
   method.options = table.object("options");
+  method.adjust = table.object("adjust");
+  method.calibration = read_calibration(table);
+  method.retraining = read_own_retraining(table, retraining);
   method.oracle = table.flag("oracle");
+  method.seeds = read_seeds(table);
   table.refuse_unknown_keys();
   return method;
 }
@@ -109,10 +155,11 @@ SweepSpec read_sweep_spec(const std::string& file, const std::vector<std::string
   TomlTable root(document, "", file);
   SweepSpec spec;
   spec.name = read_name(root);
-  spec.seeds = read_seeds(root);
+  if (const std::vector<uint64_t> seeds = read_seeds(root); !seeds.empty()) spec.seeds = seeds;
   spec.models = read_models(root);
   spec.calibration = read_calibration(root);
-  for (TomlTable& table : root.tables("methods")) spec.methods.push_back(read_method(table));
+  spec.retraining = read_retraining(root);
+  for (TomlTable& table : root.tables("methods")) spec.methods.push_back(read_method(table, spec.retraining));
   for (TomlTable& table : root.tables("tasks")) spec.tasks.push_back(read_task(table));
   if (spec.tasks.empty()) root.refuse("tasks", "is missing: at least one table [[tasks]] with name = \"…\"");
   spec.controls = root.flag("controls").value_or(true);

@@ -21,10 +21,25 @@ struct ModelSpec {
 // would end by the kernel's hand.
 inline constexpr int64_t kMaxCalibrationTokens = int64_t{1} << 24;
 
+// More is not short retraining: at a thousand tokens a second it would take two weeks.
+inline constexpr int64_t kMaxRetrainTokens = 1'000'000'000;
+
 struct CalibrationSpec {
   std::vector<std::string> texts;  // names or paths; each is a domain
   int64_t windows = 8;             // of each text
   int64_t window = 2048;           // tokens; texts, windows and this multiply to kMaxCalibrationTokens at most
+
+  bool operator==(const CalibrationSpec&) const = default;
+};
+
+// Retraining of every conversion, once, and measured at each mark on the way.
+struct RetrainSpec {
+  std::vector<std::string> texts;                      // names or paths, one after the other
+  std::vector<int64_t> tokens;                         // the marks, ascending; 0 is the conversion as it is
+  std::string recipe = "common";                       // as harness/retraining/recipe.h names them
+  int64_t window = 512;                                // tokens that are seen together
+  nlohmann::json settings = nlohmann::json::object();  // fields of its stages: {"learning_rate": 3e-4}
+  bool dense = true;  // the dense parent, too, by the common recipe: what the text alone gives
 };
 
 struct MethodSpec {
@@ -32,8 +47,12 @@ struct MethodSpec {
   std::vector<double> active_ratios;  // each is answered with the method's published layout
   std::vector<std::string> shapes;    // "S3A3E8"
   nlohmann::json options = nlohmann::json::object();
-  std::optional<bool> oracle;  // also measure the oracle router on the same experts; default: SweepSpec::controls
-  std::string location;        // "quickstart.toml:12", for messages
+  nlohmann::json adjust = nlohmann::json::object();  // AdjustmentOptions (harness/adjustment)
+  std::optional<CalibrationSpec> calibration;        // instead of the sweep's
+  std::optional<RetrainSpec> retraining;             // the sweep's with the method's own marks and recipe
+  std::optional<bool> oracle;   // also measure the oracle router on the same experts; default: SweepSpec::controls
+  std::vector<uint64_t> seeds;  // instead of the sweep's; empty: those
+  std::string location;         // "quickstart.toml:12", for messages
 };
 
 struct TaskSpec {
@@ -47,6 +66,7 @@ struct SweepSpec {
   std::vector<uint64_t> seeds = {0};
   std::vector<ModelSpec> models;
   std::optional<CalibrationSpec> calibration;
+  std::optional<RetrainSpec> retraining;
   std::vector<MethodSpec> methods;
   std::vector<TaskSpec> tasks;
   // The oracle router on each routed method, and static pruning at each active ratio where no method is that already.

@@ -29,7 +29,7 @@ class SweepPlanTest : public SweepFixture {
     for (const PlannedModel& model : planned.models) {
       for (const auto& conversion : model.conversions) keys.convert.insert(conversion.cell.key());
       for (const auto& measurement : model.measurements) {
-        (measurement.conversion ? keys.measure : keys.dense).insert(measurement.cell.key());
+        (measurement.thing.conversion ? keys.measure : keys.dense).insert(measurement.cell.key());
       }
     }
     return keys;

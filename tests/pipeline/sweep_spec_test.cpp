@@ -97,6 +97,61 @@ TEST_F(SweepSpecTest, ReadsEveryField) {
   EXPECT_TRUE(spec.controls);
 }
 
+TEST_F(SweepSpecTest, ReadsRetrainingAndWhatAMethodHasOfItsOwn) {
+  const SweepSpec spec = read(R"(name = "x"
+[model]
+path = "m"
+[retraining]
+texts = ["a", "b"]
+tokens = [0, 50, 200]
+recipe = "published"
+settings = { learning_rate = 1e-3 }
+window = 256
+dense = false
+[[methods]]
+name = "cmoe"
+active_ratios = [0.5]
+adjust = { compensation = "mean" }
+calibration = { texts = ["c"], windows = 3 }
+retrain_tokens = [100]
+recipe = "common"
+seeds = [7]
+[[methods]]
+name = "dive"
+active_ratios = [0.5]
+[[tasks]]
+name = "t"
+)");
+  ASSERT_TRUE(spec.retraining);
+  EXPECT_THAT(spec.retraining->texts, ElementsAre("a", "b"));
+  EXPECT_FALSE(spec.retraining->dense);
+  EXPECT_EQ(spec.methods[0].adjust, nlohmann::json({{"compensation", "mean"}}));
+  EXPECT_EQ(spec.methods[0].calibration->windows, 3);
+  EXPECT_THAT(spec.methods[0].retraining->tokens, ElementsAre(100));
+  EXPECT_EQ(spec.methods[0].retraining->recipe, "common");
+  EXPECT_EQ(spec.methods[0].retraining->window, 256);
+  EXPECT_THAT(spec.methods[0].seeds, ElementsAre(7));
+  EXPECT_FALSE(spec.methods[1].calibration);
+  EXPECT_THAT(spec.methods[1].retraining->tokens, ElementsAre(0, 50, 200));
+  EXPECT_EQ(spec.methods[1].retraining->recipe, "published");
+  EXPECT_EQ(spec.methods[1].retraining->settings, nlohmann::json({{"learning_rate", 1e-3}}));
+}
+
+TEST_F(SweepSpecTest, RetrainingThatMakesNoSenseIsRefusedByField) {
+  const auto sweep = [](const std::string& retraining, const std::string& method = "") {
+    return "name = \"x\"\n[model]\npath = \"m\"\n" + retraining +
+           "[[methods]]\nname = \"cmoe\"\nactive_ratios = [0.5]\n" + method + "[[tasks]]\nname = \"t\"\n";
+  };
+  EXPECT_THAT(refusal(sweep("[retraining]\ntokens = [0]\n")), HasSubstr("retraining.texts is missing"));
+  EXPECT_THAT(refusal(sweep("[retraining]\ntexts = [\"a\"]\n")), HasSubstr("retraining.tokens is missing"));
+  const std::string table = "[retraining]\ntexts = [\"a\"]\n";
+  EXPECT_THAT(refusal(sweep(table + "tokens = [50, 50]\n")), HasSubstr("retraining.tokens must ascend"));
+  EXPECT_THAT(refusal(sweep(table + "tokens = [-1]\n")), HasSubstr("retraining.tokens must lie between 0"));
+  EXPECT_THAT(refusal(sweep(table + "tokens = [1]\nlr = 1\n")), HasSubstr("unknown key 'retraining.lr'"));
+  EXPECT_THAT(refusal(sweep("", "retrain_tokens = [5]\n")), HasSubstr("methods[0].retrain_tokens needs a table"));
+  EXPECT_THAT(refusal(sweep("", "recipe = \"common\"\n")), HasSubstr("methods[0].recipe needs a table"));
+}
+
 TEST_F(SweepSpecTest, HasDefaultsForWhatIsNotGiven) {
   const SweepSpec spec = read("name = \"x\"\n[model]\npath = \"m\"\n[[tasks]]\nname = \"perplexity\"\n");
   EXPECT_THAT(spec.seeds, ElementsAre(0));
