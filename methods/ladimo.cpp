@@ -36,11 +36,14 @@ struct LadimoOptions {
           "experts before training: random (slices of a permutation of the neurons), k_means (slices by balanced "
           "k-means of the gate rows) or fresh (normal numbers of the dense weights' deviation)",
           {"random", "k_means", "fresh"});
-    visit("epochs", epochs, "of the calibration text, for which 100 K tokens are meant; 10 to 20 train further");
+    visit("epochs", epochs,
+          "of the calibration text, for which 100 K tokens are meant; 10 to 20 train further, in proportion to their "
+          "time");
     visit("batch_tokens", batch_tokens, "tokens a training step");
     visit("learning_rate", learning_rate, "of the experts (AdamW, cosine), in root mean squares of the weight");
     visit("router_learning_rate", router_learning_rate, "of the router");
-    visit("balance", balance, "factor of the Switch balance loss");
+    visit("balance", balance,
+          "factor of the Switch balance loss: 0.01 evens the experts' load and costs some of the error");
     visit("held_out", held_out,
           "share of every text's windows, the last ones and at least one, that the policy is chosen on instead of "
           "training");

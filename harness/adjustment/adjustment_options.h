@@ -33,11 +33,11 @@ struct AdjustmentOptions {
     visit("budget_slope", budget_slope,
           "share of active experts falls linearly from 1 + slope times the shape's in the first layer to 1 - slope in "
           "the last; -1 to 1");
-    visit("visits", visits,
-          "experts of a token: top_k, or as many as threshold or cumulative_mass of the router's softmax give, on "
-          "average "
-          "top_k",
-          {"top_k", "threshold", "cumulative_mass"});
+    visit(
+        "visits", visits,
+        "experts of a token: top_k, or those that a threshold or cumulative_mass of the router's softmax gives, top_k "
+        "on average",
+        {"top_k", "threshold", "cumulative_mass"});
     visit("propagate", propagate,
           "what the layers after a converted one see: converted, dense or auto (converted where outputs are adjusted, "
           "else the method's choice)",

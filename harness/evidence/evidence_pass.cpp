@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -15,6 +14,7 @@
 
 #include "harness/model/moe_layer.h"
 #include "harness/model/projection.h"
+#include "harness/peak_memory.h"
 
 namespace moebench {
 namespace {
@@ -30,18 +30,6 @@ class Timer {
   double& seconds_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
-
-// Where the kernel does not allow it, the peak stays that of the process since its start.
-void reset_peak_memory() { std::ofstream("/proc/self/clear_refs") << "5"; }
-
-// The line "VmHWM:    1234 kB": the most since the reset.
-int64_t peak_memory_bytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmHWM:")) return std::stoll(line.substr(6)) * 1024;
-  }
-  return 0;
-}
 
 bool has_windows(const CalibrationText* text) {
   return text != nullptr && std::any_of(text->windows.begin(), text->windows.end(),

@@ -119,6 +119,10 @@ void LlamaLayer::change_weight(const std::string& name, const std::function<at::
     weight = weight.clone();
     weight.narrow(0, first, rows).copy_(part);
   };
+  const auto assign_optional = [&](std::optional<at::Tensor>& weight) {
+    if (!weight) throw std::invalid_argument("is not one of the model's");
+    weight = change(*weight);
+  };
   const LlamaConfig& config = weights_->config;
   const int64_t query_rows = config.num_attention_heads * config.head_dim;
   const int64_t key_rows = config.num_key_value_heads * config.head_dim;
@@ -128,6 +132,8 @@ void LlamaLayer::change_weight(const std::string& name, const std::function<at::
       {"self_attn.q_proj.weight", [&] { assign_rows(changed->qkv_proj, 0, query_rows); }},
       {"self_attn.k_proj.weight", [&] { assign_rows(changed->qkv_proj, query_rows, key_rows); }},
       {"self_attn.v_proj.weight", [&] { assign_rows(changed->qkv_proj, query_rows + key_rows, key_rows); }},
+      {"self_attn.q_norm.weight", [&] { assign_optional(changed->q_norm); }},
+      {"self_attn.k_norm.weight", [&] { assign_optional(changed->k_norm); }},
       {"self_attn.o_proj.weight", [&] { assign(changed->o_proj); }},
       {"mlp.gate_proj.weight", [&] { assign(changed->mlp.gate_proj); }},
       {"mlp.up_proj.weight", [&] { assign(changed->mlp.up_proj); }},

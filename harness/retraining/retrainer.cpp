@@ -10,7 +10,7 @@
 #include <ATen/ATen.h>
 
 #include "harness/content_hash.h"
-#include "harness/retraining/peak_memory.h"
+#include "harness/peak_memory.h"
 #include "harness/retraining/recipe.h"
 #include "harness/retraining/stage_run.h"
 #include "harness/retraining/token_windows.h"

@@ -54,9 +54,7 @@ at::Tensor left_gradient(const at::Tensor& blocks_TN, const at::Tensor& ranks, a
 
 at::Tensor masked(const at::Tensor& input, const at::Tensor& mask) { return mask.defined() ? input * mask : input; }
 
-void add_masked(at::Tensor& sum, const at::Tensor& term, const at::Tensor& mask) {
-  mask.defined() ? sum.addcmul_(term, mask) : sum.add_(term);
-}
+void add_masked(at::Tensor& sum, const at::Tensor& term, const at::Tensor& mask) { sum.add_(masked(term, mask)); }
 
 // The arguments of both directions, by their place; what they save, too. An update brings left and right.
 enum Argument { kInput, kWeight, kLeft, kRight, kMask, kRanks };
@@ -145,7 +143,7 @@ struct FromBlocks : torch::autograd::Function<FromBlocks> {
     if (!saved[kMask].defined()) return add_from_ranks(gradient_TN, ranks, saved[kLeft], widths, scale);
     at::Tensor term_TN = at::zeros_like(gradient_TN);
     add_from_ranks(term_TN, ranks, saved[kLeft], widths, scale);
-    gradient_TN.addcmul_(term_TN, saved[kMask]);
+    add_masked(gradient_TN, term_TN, saved[kMask]);
   }
 };
 

@@ -20,7 +20,8 @@ struct StackedFactors {
 };
 
 // Both are differentiable with respect to the input and whatever of factors requires a gradient; all in one dtype.
-// mask is multiplied onto the input on its way into the low-rank update only (dropout); undefined: none.
+// mask, bool of the input's shape: what of the input reaches the low-rank updates (dropout; the weights see all of it).
+// Undefined: everything.
 
 // [T, D] → [T, N]: input times the transposed blocks.
 at::Tensor to_blocks(const StackedFactors& factors, const at::Tensor& input, const at::Tensor& mask = {});

@@ -24,6 +24,31 @@ at::Generator generator_of(uint64_t seed, int64_t layer) {
   return at::detail::createCPUGenerator(mixed_seed(seed, static_cast<uint64_t>(layer)));
 }
 
+// The model is differentiated layer by layer: each one's graph ends at its input, a leaf.
+struct Segment {
+  at::Tensor input, output;
+  LayerPass pass;
+};
+
+// The graph's leaf for what a layer got.
+at::Tensor cut(const at::Tensor& tensor, bool needs_gradient) {
+  return tensor.detach().set_requires_grad(needs_gradient);
+}
+
+// Adds to .grad of everything that output (with this gradient) and balance loss (times factor) depend on.
+void differentiate(const Segment& segment, const at::Tensor& output_gradient, double balance_factor) {
+  std::vector<at::Tensor> roots, gradients;
+  if (segment.output.requires_grad()) {
+    roots.push_back(segment.output);
+    gradients.push_back(output_gradient);
+  }
+  if (segment.pass.balance_loss.defined() && segment.pass.balance_loss.requires_grad()) {
+    roots.push_back(segment.pass.balance_loss);
+    gradients.push_back(at::full_like(segment.pass.balance_loss, balance_factor));
+  }
+  if (!roots.empty()) torch::autograd::backward(roots, gradients);
+}
+
 }  // namespace
 
 struct TrainableModel::State {
@@ -80,35 +105,6 @@ at::Tensor TrainableModel::forward(const at::Tensor& ids, uint64_t seed) const {
   }
   return trained_rms_norm(residual, state_->norm, state_->config.rms_norm_eps);
 }
-
-namespace {
-
-// The model is differentiated layer by layer: each one's graph ends at its input, a leaf.
-struct Segment {
-  at::Tensor input, output;
-  LayerPass pass;
-};
-
-// The graph's leaf for what a layer got.
-at::Tensor cut(const at::Tensor& tensor, bool needs_gradient) {
-  return tensor.detach().set_requires_grad(needs_gradient);
-}
-
-// Adds to .grad of everything that output (with this gradient) and balance loss (times factor) depend on.
-void differentiate(const Segment& segment, const at::Tensor& output_gradient, double balance_factor) {
-  std::vector<at::Tensor> roots, gradients;
-  if (segment.output.requires_grad()) {
-    roots.push_back(segment.output);
-    gradients.push_back(output_gradient);
-  }
-  if (segment.pass.balance_loss.defined() && segment.pass.balance_loss.requires_grad()) {
-    roots.push_back(segment.pass.balance_loss);
-    gradients.push_back(at::full_like(segment.pass.balance_loss, balance_factor));
-  }
-  if (!roots.empty()) torch::autograd::backward(roots, gradients);
-}
-
-}  // namespace
 
 TrainableModel::Loss TrainableModel::add_gradients(const at::Tensor& ids, double factor, double balance_factor,
                                                    uint64_t seed) {

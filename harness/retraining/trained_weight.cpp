@@ -88,12 +88,13 @@ std::vector<StackedFactors> TrainedWeight::blocks() const {
 
 at::Tensor TrainedWeight::apply(const StackedFactors& factors, const at::Tensor& input,
                                 at::Generator& generator) const {
+  StackedFactors scaled = factors;
   at::Tensor mask;
   if (factors.left.defined() && training_.dropout > 0) {
-    const double kept = 1 - training_.dropout;
-    mask = at::empty(input.sizes(), input.options()).bernoulli_(kept, generator).div_(kept);
+    mask = at::empty(input.sizes(), input.options().dtype(at::kBool)).bernoulli_(1 - training_.dropout, generator);
+    scaled.scale /= 1 - training_.dropout;
   }
-  return direction_ == Direction::kToBlocks ? to_blocks(factors, input, mask) : from_blocks(factors, input, mask);
+  return direction_ == Direction::kToBlocks ? to_blocks(scaled, input, mask) : from_blocks(scaled, input, mask);
 }
 
 void TrainedWeight::add_parameters(const std::string& name, std::vector<TrainedParameter>& parameters) const {

@@ -248,8 +248,11 @@ TEST_F(ConversionFileTest, RefusesAdaptiveRulesThatMakeNoSense) {
 
 TEST_F(ConversionFileTest, RefusesUpdatesWhoseFactorsDoNotFit) {
   const std::string update = "layers.0.experts.1.updates.gate_proj.";
-  expect_refused([=](Tensors& t, auto&) { t[update + "b"] = at::ones({2, 4}); },
-                 "layer 0: experts.1.updates.gate_proj.b has the wrong shape");
+  expect_refused(
+      [=](Tensors& t, auto&) {
+        t[update + "b"] = at::ones({2, 4});
+      },
+      "layer 0: experts.1.updates.gate_proj.b has the wrong shape");
   expect_refused([=](Tensors& t, auto&) { t.erase(update + "b"); }, update + "b' is missing");
   const std::string attention = "model_updates.model.layers.1.self_attn.q_proj.weight.";
   expect_refused([=](Tensors& t, auto&) { t[attention + "b"] = at::ones({kHidden, 3}); }, "of one rank");

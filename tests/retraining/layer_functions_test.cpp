@@ -87,7 +87,7 @@ TEST(StackedProductTest, MaskMeetsTheUpdatesInputOnly) {
   const std::vector<int64_t> widths = {4, 5};
   const Inputs inputs = {normal({9, 5}, 1), normal({9, 2}, 2), normal({4, 5}, 3), normal({40, 5}, 4),
                          normal({40, 9}, 5)};
-  const at::Tensor mask_TD = normal({40, 5}, 6).gt(0).to(at::kFloat) * 2, mask_TN = normal({40, 9}, 7).gt(0) * 2.0f;
+  const at::Tensor mask_TD = normal({40, 5}, 6).gt(0), mask_TN = normal({40, 9}, 7).gt(0);
   const auto ours = [&](const Inputs& in) {
     return StackedFactors{.weight = in[0], .widths = widths, .left = in[1], .right = in[2], .scale = 0.7};
   };

@@ -12,8 +12,8 @@ class RetrainCommandTest : public CommandFixture {
  protected:
   void SetUp() override {
     CommandFixture::SetUp();
-    output(
-        {"convert", "--model", "model", "--method", "random_split", "--shape", "S0A2E8", "--out", "split.safetensors"});
+    output({"convert", "--model", "model", "--method", "random_split", "--shape", "S0A2E8", "--calibration", "text.txt",
+            "--windows", "1", "--window", "32", "--out", "split.safetensors"});
   }
 
   static std::vector<std::string> with(const std::vector<std::string>& more) {

@@ -1,4 +1,4 @@
-#include "harness/retraining/peak_memory.h"
+#include "harness/peak_memory.h"
 
 #include <fstream>
 #include <string>
