@@ -41,8 +41,8 @@ bool wants_gradient(const at::Tensor& input, const at::Tensor& weight) {
 }  // namespace
 
 bool projects_with_onednn(const at::Tensor& input, const at::Tensor& weight) {
-  return input.scalar_type() == at::kFloat && input.is_cpu() && input.numel() >= kEnoughRows * input.size(-1) &&
-         !wants_gradient(input, weight) && onednn_linear().has_value();
+  return input.scalar_type() == at::kFloat && input.is_cpu() && input.numel() > 0 &&
+         input.numel() >= kEnoughRows * input.size(-1) && !wants_gradient(input, weight) && onednn_linear().has_value();
 }
 
 at::Tensor project(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {

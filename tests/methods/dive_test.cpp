@@ -130,7 +130,7 @@ TEST_F(DiveTest, ExpertsThatKeepEveryNeuronAreTheDenseLayer) {
   const at::Tensor hidden = random_windows(1, 20, 16, 77).front();
   for (int64_t top_k = 1; top_k <= 4; ++top_k) {
     const at::Tensor output = MoeLayer(scene_.dense, scene_.convert({}, top_k, 48)).forward(hidden);
-    EXPECT_LT(largest_difference(output, GatedMlp(scene_.dense).forward(hidden)), 1e-6) << top_k;
+    EXPECT_LT(largest_difference(output, GatedMlp(scene_.dense).forward(hidden)), 1e-5) << top_k;
   }
 }
 
