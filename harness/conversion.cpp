@@ -224,7 +224,8 @@ class Reader {
     const std::string tensors = kModelTensors, updates = kModelUpdates;
     for (const std::string& name : file_.names()) {
       if (name.starts_with(tensors)) conversion.model_tensors[name.substr(tensors.size())] = take(name);
-      if (!name.starts_with(updates) || !name.ends_with(".a")) continue;
+      const bool is_update = name.starts_with(updates) && name.ends_with(".a") && name.size() > updates.size() + 2;
+      if (!is_update) continue;  // what is none belongs to no layer, and is refused as that
       const std::string weight = name.substr(updates.size(), name.size() - updates.size() - 2);
       conversion.model_updates[weight] = *update(updates + weight + ".");
     }

@@ -32,6 +32,14 @@ void check_partition_shape(const std::string& method, const MoeShape& shape, con
   }
 }
 
+void check_static_shape(const std::string& method, const MoeShape& shape, const LlamaConfig& config) {
+  const int64_t active = shape.active_neurons();
+  if (shape.top_k == 0 && active >= 1 && active <= config.intermediate_size) return;
+  throw std::invalid_argument(method + ": shape " + to_string(shape, config.intermediate_size) +
+                              " does not fit; it routes nothing and uses 1 to " +
+                              std::to_string(config.intermediate_size) + " neurons, as in S6A0E8");
+}
+
 ExpertSpec expert_of(std::vector<int64_t> neurons) {
   std::sort(neurons.begin(), neurons.end());
   return {.neurons = at::tensor(neurons, at::kLong)};

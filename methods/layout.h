@@ -18,6 +18,9 @@ int64_t active_eighths(const std::string& method, double active_ratio);
 // expert and not more than there are.
 void check_partition_shape(const std::string& method, const MoeShape& shape, const LlamaConfig& config);
 
+// Throws std::invalid_argument unless the shape routes nothing and its shared experts use 1 neuron to all of them.
+void check_static_shape(const std::string& method, const MoeShape& shape, const LlamaConfig& config);
+
 // The expert of these neurons; sorts them.
 ExpertSpec expert_of(std::vector<int64_t> neurons);
 

@@ -144,12 +144,7 @@ class StaticPruning : public Converter {
   }
 
   void check_shape(const MoeShape& shape, const LlamaConfig& config) const override {
-    const int64_t kept = shape.num_shared_experts * shape.expert_intermediate_size;
-    if (shape.top_k != 0 || kept < 1 || kept > config.intermediate_size) {
-      throw std::invalid_argument("static_pruning: shape " + to_string(shape, config.intermediate_size) +
-                                  " does not fit; it routes nothing and keeps 1 to " +
-                                  std::to_string(config.intermediate_size) + " neurons, as in S6A0E8");
-    }
+    check_static_shape("static_pruning", shape, config);
     if (options_.top_activations > config.intermediate_size) {
       throw std::invalid_argument("static_pruning: option 'top_activations' is more than the layer's " +
                                   std::to_string(config.intermediate_size) + " neurons");

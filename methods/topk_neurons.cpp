@@ -33,11 +33,7 @@ class TopkNeurons : public Converter {
   }
 
   void check_shape(const MoeShape& shape, const LlamaConfig& config) const override {
-    const int64_t active = shape.active_neurons();
-    if (shape.top_k == 0 && active >= 1 && active <= config.intermediate_size) return;
-    throw std::invalid_argument("topk_neurons: shape " + to_string(shape, config.intermediate_size) +
-                                " does not fit; it has no routed experts and computes 1 to " +
-                                std::to_string(config.intermediate_size) + " neurons a token, as in S6A0E8");
+    check_static_shape("topk_neurons", shape, config);
   }
 
   CalibrationRequest calibration() const override { return {.needs_text = false}; }

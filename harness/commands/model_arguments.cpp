@@ -72,6 +72,12 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& model_pat
   return tokenizer;
 }
 
+Conversion load_fitting_conversion(const ModelArguments& arguments, const Checkpoint& checkpoint) {
+  Conversion conversion = load_conversion(arguments.conversion);
+  check_fits(conversion, arguments, checkpoint);
+  return conversion;
+}
+
 LoadedModel load_model(const ModelArguments& arguments) {
   if (arguments.use_oracle_router && arguments.conversion.empty()) {
     throw std::invalid_argument("--oracle chooses among a conversion's experts; give the conversion with --conversion");
@@ -82,8 +88,7 @@ LoadedModel load_model(const ModelArguments& arguments) {
   std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(path, checkpoint->config());
   std::optional<Conversion> conversion;
   if (!arguments.conversion.empty()) {
-    conversion = load_conversion(arguments.conversion);
-    check_fits(*conversion, arguments, *checkpoint);
+    conversion = load_fitting_conversion(arguments, *checkpoint);
     if (arguments.use_oracle_router) conversion = with_oracle_router(*conversion);
   }
   LlamaModel model = LlamaModel::load(*checkpoint, precision);

@@ -39,6 +39,10 @@ struct LoadedModel {
 // The tokenizer of a model. Throws std::runtime_error if it has ids that the model has no embedding for.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& model_path, const LlamaConfig& config);
 
+// The conversion that the arguments name, which they must. Throws std::invalid_argument if it was not made from this
+// checkpoint.
+Conversion load_fitting_conversion(const ModelArguments& arguments, const Checkpoint& checkpoint);
+
 // Throws as the readers of its parts do.
 LoadedModel load_model(const ModelArguments& arguments);
 

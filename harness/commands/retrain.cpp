@@ -113,19 +113,13 @@ int run_retrain(const Arguments& arguments) {
   handle_interrupts();
   use_data_folder(arguments.data_folder);
   check_outputs(arguments);
-  std::unique_ptr<Checkpoint> checkpoint;
-  Conversion conversion;
-  at::Tensor ids;
-  {
-    LoadedModel loaded = load_model(arguments.model);  // whether the conversion fits; the model itself is not needed
-    checkpoint = std::move(loaded.checkpoint);
-    conversion = std::move(*loaded.conversion);
-    ids = read_texts(arguments, *loaded.tokenizer);
-  }
+  const std::filesystem::path path = resolve_model_path(arguments.model.model);
+  const std::unique_ptr<Checkpoint> checkpoint = open_checkpoint(path);
+  const Conversion conversion = load_fitting_conversion(arguments.model, *checkpoint);
   const RetrainRequest request{.checkpoint = *checkpoint,
                                .conversion = conversion,
                                .recipe = choose_recipe(arguments, conversion),
-                               .ids = ids,
+                               .ids = read_texts(arguments, *load_tokenizer(path, checkpoint->config())),
                                .window = arguments.window,
                                .seed = arguments.seed,
                                .marks = arguments.tokens,

@@ -257,6 +257,8 @@ TEST_F(ConversionFileTest, RefusesUpdatesWhoseFactorsDoNotFit) {
   const std::string attention = "model_updates.model.layers.1.self_attn.q_proj.weight.";
   expect_refused([=](Tensors& t, auto&) { t[attention + "b"] = at::ones({kHidden, 3}); }, "of one rank");
   expect_refused([=](Tensors& t, auto&) { t.erase(attention + "a"); }, "belongs to no layer");
+  expect_refused([](Tensors& t, auto&) { t["model_updates.a"] = at::ones({1, 1}); }, "belongs to no layer");
+  expect_refused([](Tensors& t, auto&) { t["model_updates..a"] = at::ones({1, 1}); }, "belongs to no layer");
   expect_refused([](Tensors& t, auto&) { t["model_tensors.model.norm.weight"] = neurons({1}); }, "floating-point");
 }
 
