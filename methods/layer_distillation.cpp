@@ -10,7 +10,6 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include "harness/model/projection.h"
 #include "harness/retraining/optimizer.h"
 
 namespace moebench {
@@ -27,12 +26,12 @@ class ScaledExperts {
       : weights_(std::move(weights)),
         inputs_(std::move(inputs)),
         factors_(std::move(factors)),
-        gate_(project(inputs_, weights_.gate_proj)),
-        up_(project(inputs_, weights_.up_proj)),
+        gate_(at::linear(inputs_, weights_.gate_proj)),
+        up_(at::linear(inputs_, weights_.up_proj)),
         open_(at::silu(gate_)),
         activations_(open_ * up_) {}
 
-  at::Tensor output() const { return project(scaled(activations_), weights_.down_proj); }  // [T, D]
+  at::Tensor output() const { return at::linear(scaled(activations_), weights_.down_proj); }  // [T, D]
 
   struct Gradients {
     GatedMlpWeights weights;
@@ -42,13 +41,13 @@ class ScaledExperts {
   // output_gradient: [T, D].
   Gradients backward(const at::Tensor& output_gradient) const {
     Gradients gradients;
-    const at::Tensor back_TH = project(output_gradient, weights_.down_proj.t());
+    const at::Tensor back_TH = at::mm(output_gradient, weights_.down_proj);
     gradients.factors = by_expert(back_TH * activations_).sum(-1);
-    gradients.weights.down_proj = project(output_gradient.t(), scaled(activations_).t());
+    gradients.weights.down_proj = at::mm(output_gradient.t(), scaled(activations_));
     const at::Tensor activation_gradient_TH = scaled(back_TH);
     const at::Tensor gate_gradient_TH = at::silu_backward(activation_gradient_TH * up_, gate_);
-    gradients.weights.gate_proj = project(gate_gradient_TH.t(), inputs_.t());
-    gradients.weights.up_proj = project((activation_gradient_TH * open_).t(), inputs_.t());
+    gradients.weights.gate_proj = at::mm(gate_gradient_TH.t(), inputs_);
+    gradients.weights.up_proj = at::mm((activation_gradient_TH * open_).t(), inputs_);
     return gradients;
   }
 
@@ -76,7 +75,7 @@ class Mixture {
       : student_(student),
         inputs_(inputs),
         mixes_all_(top_k == student.num_experts()),
-        probabilities_TE_(project(inputs, student.router).softmax(-1)),
+        probabilities_TE_(at::linear(inputs, student.router).softmax(-1)),
         weights_TE_(mixes_all_ ? probabilities_TE_ : chosen_weights(top_k)),
         scale_(static_cast<double>(student.num_experts()) * student.relative_scale),
         output_(at::zeros_like(inputs)) {
@@ -129,7 +128,7 @@ class Mixture {
       const double share = balance * static_cast<double>(student_.num_experts()) / static_cast<double>(inputs_.size(0));
       logit_gradients_TE += through_softmax(probabilities_TE_, (visit_shares() * share).expand_as(probabilities_TE_));
     }
-    gradients.router = project(logit_gradients_TE.t(), inputs_.t());
+    gradients.router = at::mm(logit_gradients_TE.t(), inputs_);
     return gradients;
   }
 

@@ -37,7 +37,7 @@ struct StudentStep {
 };
 
 // loss: the mean of normalised_errors, plus balance times the Switch loss E sum_e (share of visits) (mean softmax
-// weight). Gradients by hand, for then the products may go to oneDNN (projection.h): half of autograd's time.
+// weight). Gradients by hand.
 StudentStep loss_and_gradients(const StudentLayer& student, const LayerText& text, int64_t top_k, double balance);
 
 struct DistillationOptions {

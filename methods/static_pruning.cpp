@@ -7,7 +7,6 @@
 
 #include "harness/adjustment/layer_evidence.h"
 #include "harness/converter.h"
-#include "harness/model/projection.h"
 #include "methods/activation_fluctuation.h"
 #include "methods/activation_gram.h"
 #include "methods/activation_markers.h"
@@ -89,7 +88,7 @@ class StaticPruningObserver : public LayerObserver {
  private:
   std::optional<at::Tensor> token_weights(const FfnChunk& chunk) const {
     if (options_.token_weights == "none") return std::nullopt;
-    return residual_token_weights(chunk.residual, project(chunk.activations, dense_.down_proj));
+    return residual_token_weights(chunk.residual, at::linear(chunk.activations, dense_.down_proj));
   }
 
   at::Tensor importance(const DenseLayer& layer) const {

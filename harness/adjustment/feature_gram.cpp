@@ -4,8 +4,6 @@
 
 #include <ATen/ATen.h>
 
-#include "harness/model/projection.h"
-
 namespace moebench {
 namespace {
 
@@ -15,7 +13,7 @@ constexpr int64_t kColumnBlocks = 4;
 }  // namespace
 
 at::Tensor product_over_tokens(const at::Tensor& left, const at::Tensor& right) {
-  return project(left.t().contiguous(), right.t().contiguous());
+  return at::linear(left.t().contiguous(), right.t().contiguous());
 }
 
 FeatureGram::FeatureGram(int64_t num_features) : lower_(at::zeros({num_features, num_features}, at::kDouble)) {}
@@ -27,7 +25,9 @@ void FeatureGram::add(const at::Tensor& features) {
   for (int64_t first = 0; first < num_features; first += width) {
     const at::Tensor columns = transposed.narrow(0, first, std::min(width, num_features - first));
     const at::Tensor rows = transposed.narrow(0, first, num_features - first);
-    lower_.narrow(0, first, rows.size(0)).narrow(1, first, columns.size(0)).add_(project(rows, columns).to(at::kCPU));
+    lower_.narrow(0, first, rows.size(0))
+        .narrow(1, first, columns.size(0))
+        .add_(at::linear(rows, columns).to(at::kCPU));
   }
 }
 

@@ -4,8 +4,6 @@
 
 #include <ATen/ATen.h>
 
-#include "harness/model/projection.h"
-
 namespace moebench {
 
 at::Tensor residual_token_weights(const at::Tensor& residual, const at::Tensor& output) {
@@ -16,7 +14,7 @@ LayerEvidence::LayerEvidence(const GatedMlpWeights& dense, const std::string& to
     : dense_(dense), weigh_by_residual_(token_weights == "residual") {}
 
 void LayerEvidence::observe(const FfnChunk& chunk) {
-  const at::Tensor outputs = project(chunk.activations, dense_.down_proj);
+  const at::Tensor outputs = at::linear(chunk.activations, dense_.down_proj);
   const at::Tensor weights = weigh_by_residual_ ? residual_token_weights(chunk.residual, outputs)
                                                 : at::ones({outputs.size(0)}, outputs.options().dtype(at::kFloat));
   windows_.push_back({chunk.inputs, outputs, weights});

@@ -6,7 +6,6 @@
 
 #include "harness/adjustment/expert_parts.h"
 #include "harness/adjustment/ridge_regression.h"
-#include "harness/model/projection.h"
 
 namespace moebench {
 namespace {
@@ -27,7 +26,7 @@ at::Tensor output_norms(const at::Tensor& activations, const at::Tensor& down_pr
   // With QR = [down_proj, offset], the norm is ||R [h, 1]||: as many products as neurons, not as hidden channels.
   const at::Tensor r = std::get<1>(at::linalg_qr(at::cat({down_proj, offset.unsqueeze(1)}, 1), "r"));
   const at::Tensor bordered = at::cat({activations, at::ones({activations.size(0), 1}, activations.options())}, 1);
-  return project(bordered, r).norm(2, {1});
+  return at::linear(bordered, r).norm(2, {1});
 }
 
 at::Tensor contributions(const LayerEvidence& evidence, const LayerConversion& conversion, const TokenSample& tokens,
@@ -86,7 +85,7 @@ double fit_ridge_router(const LayerEvidence& evidence, RouterKind kind, bool mea
   const at::Tensor rows_PE = regression.solve(gram, start, penalty).coefficients;
   conversion.router = router_of(rows_PE, kind, hidden_size, gate_proj.scalar_type());
 
-  const at::Tensor predicted_TE = project(features_TP, rows_PE.t().to(features_TP.options()));
+  const at::Tensor predicted_TE = at::linear(features_TP, rows_PE.t().to(features_TP.options()));
   const at::Tensor agreed =
       chosen(predicted_TE, conversion.top_k).logical_and(chosen(targets_TE, conversion.top_k)).sum();
   return agreed.item<double>() / static_cast<double>(targets_TE.size(0) * conversion.top_k);

@@ -9,7 +9,6 @@
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "harness/model/projection.h"
 #include "harness/model/rms_norm.h"
 #include "harness/model/weight.h"
 
@@ -27,7 +26,7 @@ at::Tensor gradient(const at::Tensor& input, std::vector<at::Tensor> outputs, st
 }
 
 // The dense model, backwards from the loss to every layer's h. Products of the feed-forward networks and the head are
-// differentiated by hand: no weight needs a gradient, and project() is faster where autograd does not watch.
+// differentiated by hand, for no weight needs a gradient.
 class BackwardModel {
  public:
   BackwardModel(const Checkpoint& checkpoint, const Precision& precision)
@@ -35,8 +34,7 @@ class BackwardModel {
         final_norm_(load_weight(checkpoint, "model.norm.weight", precision)),
         head_(load_weight(checkpoint,
                           model_.config().tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight",
-                          precision)),
-        transposed_head_(head_.t().contiguous()) {}
+                          precision)) {}
 
   // ids: [T]; embedded: [T, D].
   void run(const at::Tensor& ids, const at::Tensor& embedded, int64_t window,
@@ -68,11 +66,11 @@ class BackwardModel {
     for (int64_t first = 0; first < num_targets; first += kHeadTokens) {
       const int64_t count = std::min(kHeadTokens, num_targets - first);
       const at::Tensor targets = ids.narrow(0, first + 1, count).unsqueeze(1);
-      const at::Tensor logits = project(normed.narrow(0, first, count), head_).to(at::kFloat);
+      const at::Tensor logits = at::linear(normed.narrow(0, first, count), head_).to(at::kFloat);
       at::Tensor difference = at::softmax(logits, -1);
       difference.scatter_add_(1, targets, at::full_like(targets, -1, difference.options()));
       difference.div_(num_targets);
-      gradients.narrow(0, first, count).copy_(project(difference.to(normed.scalar_type()), transposed_head_));
+      gradients.narrow(0, first, count).copy_(at::mm(difference.to(normed.scalar_type()), head_));
     }
     return gradients;
   }
@@ -89,24 +87,23 @@ class BackwardModel {
       const at::NoGradGuard no_grad;
       const GatedMlpWeights& weights = layer.dense_weights();
       const at::Tensor inputs = ffn_input.detach().squeeze(0);
-      const at::Tensor gate = project(inputs, weights.gate_proj), up = project(inputs, weights.up_proj);
+      const at::Tensor gate = at::linear(inputs, weights.gate_proj), up = at::linear(inputs, weights.up_proj);
       const at::Tensor silu = at::silu(gate), activations = silu * up;
-      const at::Tensor gradients = project(output_gradient.squeeze(0), weights.down_proj.t());
+      const at::Tensor gradients = at::mm(output_gradient.squeeze(0), weights.down_proj);
       visit({.window = window,
              .layer = layer.index(),
              .inputs = inputs,
              .activations = activations,
              .gradients = gradients});
       const at::Tensor gate_gradient = at::silu_backward(gradients * up, gate);
-      ffn_input_gradient = project(gate_gradient, weights.gate_proj.t())
-                               .add_(project(gradients * silu, weights.up_proj.t()))
-                               .unsqueeze(0);
+      ffn_input_gradient =
+          at::mm(gate_gradient, weights.gate_proj).add_(at::mm(gradients * silu, weights.up_proj)).unsqueeze(0);
     }
     return gradient(input, {attended, ffn_input}, {output_gradient, ffn_input_gradient});
   }
 
   LlamaModel model_;
-  at::Tensor final_norm_, head_, transposed_head_;  // [D], [V, D], [D, V]
+  at::Tensor final_norm_, head_;  // [D], [V, D]
 };
 
 at::Tensor kernel_of(const at::Tensor& values, ImportanceOptions::Kernel kernel) {

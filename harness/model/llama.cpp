@@ -7,7 +7,6 @@
 
 #include <ATen/ATen.h>
 
-#include "harness/model/projection.h"
 #include "harness/model/rms_norm.h"
 #include "harness/model/rotary_embedding.h"
 #include "harness/model/weight.h"
@@ -112,6 +111,6 @@ void LlamaModel::update_weight(const std::string& name, const LowRankUpdate& upd
   });
 }
 
-at::Tensor LlamaModel::logits(const at::Tensor& hidden) const { return project(hidden, head_); }
+at::Tensor LlamaModel::logits(const at::Tensor& hidden) const { return at::linear(hidden, head_); }
 
 }  // namespace moebench

@@ -7,7 +7,6 @@
 
 #include "harness/model/attention.h"
 #include "harness/model/llama.h"
-#include "harness/model/projection.h"
 #include "harness/model/rms_norm.h"
 #include "harness/model/rotary_embedding.h"
 #include "harness/model/weight.h"
@@ -86,7 +85,7 @@ at::Tensor LlamaLayer::attend(const at::Tensor& residual, KvCache* cache) const 
 
   const at::Tensor normed = rms_norm(residual, weights.input_norm, config.rms_norm_eps);
   const std::vector<at::Tensor> qkv =
-      project(normed, weights.qkv_proj, weights.qkv_bias)
+      at::linear(normed, weights.qkv_proj, weights.qkv_bias)
           .view({batch, num_tokens, -1, config.head_dim})
           .transpose(1, 2)
           .split_with_sizes({config.num_attention_heads, config.num_key_value_heads, config.num_key_value_heads}, 1);
@@ -97,7 +96,7 @@ at::Tensor LlamaLayer::attend(const at::Tensor& residual, KvCache* cache) const 
   keys = weights.rotary_embedding->rotate(keys, first_position);
   if (cache) std::tie(keys, values) = cache->append(weights.index, keys, values);
   const at::Tensor attended = causal_attention(queries, keys, values, config.sliding_window);
-  return project(attended.transpose(1, 2).flatten(2), weights.o_proj).add_(residual);
+  return at::linear(attended.transpose(1, 2).flatten(2), weights.o_proj).add_(residual);
 }
 
 at::Tensor LlamaLayer::feed_forward_input(const at::Tensor& residual) const {

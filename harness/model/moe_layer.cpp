@@ -5,8 +5,6 @@
 
 #include <ATen/ATen.h>
 
-#include "harness/model/projection.h"
-
 namespace moebench {
 namespace {
 
@@ -20,7 +18,7 @@ struct Expert {
   at::Tensor forward(const at::Tensor& hidden) const {
     at::Tensor activations = gated_activations(weights, hidden);
     if (top_neurons > 0) activations = largest_only(activations);
-    return project(activations, weights.down_proj, output_bias);
+    return at::linear(activations, weights.down_proj, output_bias);
   }
   int64_t active_neurons() const { return top_neurons > 0 ? top_neurons : intermediate_size(); }
   int64_t intermediate_size() const { return weights.gate_proj.size(0); }

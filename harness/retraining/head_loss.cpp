@@ -5,8 +5,6 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include "harness/model/projection.h"
-
 namespace moebench {
 namespace {
 
@@ -17,20 +15,19 @@ constexpr int64_t kSlice = 512;  // tokens whose logits are held: 100 MB of 4915
 HeadLoss head_loss(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double factor,
                    at::Tensor head_gradient) {
   const at::NoGradGuard no_grad;
-  const at::Tensor transposed_head = head.t().contiguous();
   HeadLoss loss{.hidden_gradient = at::empty_like(hidden)};
   for (int64_t first = 0; first < hidden.size(0); first += kSlice) {
     const int64_t count = std::min(kSlice, hidden.size(0) - first);
     const at::Tensor rows = hidden.narrow(0, first, count);
     const at::Tensor target = targets.narrow(0, first, count).unsqueeze(1);
-    at::Tensor logprobs = at::log_softmax(project(rows, head), -1, at::kFloat);
+    at::Tensor logprobs = at::log_softmax(at::linear(rows, head), -1, at::kFloat);
     loss.sum -= logprobs.gather(1, target).sum(at::kDouble).item<double>();
     // softmax - 1 at the target.
     at::Tensor gradient = logprobs.exp_();
     gradient.scatter_add_(1, target, at::full(target.sizes(), -1.0, gradient.options()));
     gradient = gradient.mul_(factor).to(hidden.scalar_type());
-    loss.hidden_gradient.narrow(0, first, count).copy_(project(gradient, transposed_head));
-    if (head_gradient.defined()) head_gradient.add_(project(gradient.t(), rows.t()));
+    loss.hidden_gradient.narrow(0, first, count).copy_(at::mm(gradient, head));
+    if (head_gradient.defined()) head_gradient.add_(at::mm(gradient.t(), rows));
   }
   return loss;
 }

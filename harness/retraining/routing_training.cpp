@@ -6,8 +6,6 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include "harness/model/projection.h"
-
 namespace moebench {
 namespace {
 
@@ -32,7 +30,7 @@ at::Tensor initial_noise_weight(RetrainStage::Noise kind, int64_t num_experts, i
 
 NoisyLogits add_noise(RetrainStage::Noise kind, const at::Tensor& logits, const at::Tensor& noise_weight,
                       const at::Tensor& hidden, const at::Tensor& normal) {
-  const at::Tensor softplus = at::softplus(project(hidden, noise_weight.to(hidden.scalar_type())).to(at::kFloat));
+  const at::Tensor softplus = at::softplus(at::linear(hidden, noise_weight.to(hidden.scalar_type())).to(at::kFloat));
   NoisyLogits result{.clean = logits};
   result.deviation = kind == RetrainStage::Noise::kDive ? softplus * kDiveNoise : softplus + kLeastLlamaMoeNoise;
   result.noise = normal * result.deviation;

@@ -6,8 +6,6 @@
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "harness/model/projection.h"
-
 namespace moebench {
 namespace {
 
@@ -17,13 +15,10 @@ using MaybeTensor = std::optional<at::Tensor>;  // Function takes no undefined t
 
 // T tokens, N rows of all blocks, D columns, E blocks, r rank.
 
-// at::mm takes twice as long where project() has a better library at hand.
-at::Tensor product(const at::Tensor& one, const at::Tensor& other) { return project(one, other.t()); }
-
 // [T, N] → [T, E r]: each block's columns into its rank.
 at::Tensor into_ranks(const at::Tensor& blocks_TN, const at::Tensor& left_Nr, at::IntArrayRef widths) {
   const int64_t rank = left_Nr.size(1), num_blocks = static_cast<int64_t>(widths.size());
-  if (num_blocks == 1) return product(blocks_TN, left_Nr);
+  if (num_blocks == 1) return at::mm(blocks_TN, left_Nr);
   at::Tensor ranks = at::empty({blocks_TN.size(0), num_blocks * rank}, blocks_TN.options());
   for (int64_t block = 0, first = 0; block < num_blocks; first += widths[block++]) {
     at::Tensor part = ranks.narrow(1, block * rank, rank);
@@ -65,9 +60,9 @@ struct ToBlocks : torch::autograd::Function<ToBlocks> {
                             const MaybeTensor& maybe_mask, std::vector<int64_t> widths, double scale) {
     const at::Tensor left = maybe_left.value_or(at::Tensor()), right = maybe_right.value_or(at::Tensor());
     const at::Tensor mask = maybe_mask.value_or(at::Tensor());
-    at::Tensor output_TN = project(input, weight), ranks;
+    at::Tensor output_TN = at::linear(input, weight), ranks;
     if (left.defined()) {
-      ranks = project(masked(input, mask), right);
+      ranks = at::linear(masked(input, mask), right);
       add_from_ranks(output_TN, ranks, left, widths, scale);
     }
     // The input itself is only of use to the gradient of something that it meets.
@@ -84,8 +79,8 @@ struct ToBlocks : torch::autograd::Function<ToBlocks> {
     const std::vector<int64_t> widths = context->saved_data["widths"].toIntVector();
     const double scale = context->saved_data["scale"].toDouble();
     variable_list result(7);
-    if (context->needs_input_grad(kInput)) result[kInput] = product(gradient_TN, saved[kWeight]);
-    if (context->needs_input_grad(kWeight)) result[kWeight] = product(gradient_TN.t(), saved[kInput]);
+    if (context->needs_input_grad(kInput)) result[kInput] = at::mm(gradient_TN, saved[kWeight]);
+    if (context->needs_input_grad(kWeight)) result[kWeight] = at::mm(gradient_TN.t(), saved[kInput]);
     if (!saved[kLeft].defined()) return result;
     const at::Tensor ranks = into_ranks(gradient_TN, saved[kLeft], widths).mul_(scale);
     if (context->needs_input_grad(kLeft)) {
@@ -95,7 +90,7 @@ struct ToBlocks : torch::autograd::Function<ToBlocks> {
       result[kRight] = at::mm(ranks.t(), masked(saved[kInput], saved[kMask]));
     }
     if (context->needs_input_grad(kInput)) {
-      add_masked(result[kInput], product(ranks, saved[kRight]), saved[kMask]);
+      add_masked(result[kInput], at::mm(ranks, saved[kRight]), saved[kMask]);
     }
     return result;
   }
@@ -107,10 +102,10 @@ struct FromBlocks : torch::autograd::Function<FromBlocks> {
                             const MaybeTensor& maybe_mask, std::vector<int64_t> widths, double scale) {
     const at::Tensor left = maybe_left.value_or(at::Tensor()), right = maybe_right.value_or(at::Tensor());
     const at::Tensor mask = maybe_mask.value_or(at::Tensor());
-    at::Tensor output_TD = product(input, weight), ranks;
+    at::Tensor output_TD = at::mm(input, weight), ranks;
     if (left.defined()) {
       ranks = into_ranks(masked(input, mask), left, widths).mul_(scale);
-      output_TD.add_(product(ranks, right));
+      output_TD.add_(at::mm(ranks, right));
     }
     const bool needs_input = left.defined() || weight.requires_grad();
     context->save_for_backward({needs_input ? input : at::Tensor(), weight, left, right, mask, ranks});
@@ -125,10 +120,10 @@ struct FromBlocks : torch::autograd::Function<FromBlocks> {
     const std::vector<int64_t> widths = context->saved_data["widths"].toIntVector();
     const double scale = context->saved_data["scale"].toDouble();
     variable_list result(7);
-    if (context->needs_input_grad(kInput)) result[kInput] = project(gradient_TD, saved[kWeight]);
-    if (context->needs_input_grad(kWeight)) result[kWeight] = product(saved[kInput].t(), gradient_TD);
+    if (context->needs_input_grad(kInput)) result[kInput] = at::linear(gradient_TD, saved[kWeight]);
+    if (context->needs_input_grad(kWeight)) result[kWeight] = at::mm(saved[kInput].t(), gradient_TD);
     if (!saved[kLeft].defined()) return result;
-    const at::Tensor ranks = project(gradient_TD, saved[kRight]);
+    const at::Tensor ranks = at::linear(gradient_TD, saved[kRight]);
     if (context->needs_input_grad(kRight)) result[kRight] = at::mm(saved[kRanks].t(), gradient_TD);
     if (context->needs_input_grad(kLeft)) {
       result[kLeft] = left_gradient(masked(saved[kInput], saved[kMask]), ranks, widths, scale);

@@ -10,7 +10,6 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "harness/model/attention.h"
-#include "harness/model/projection.h"
 
 namespace moebench {
 namespace {
@@ -26,7 +25,6 @@ struct HeadGroup {
   at::Tensor keys, values;                  // [T, head_dim]
   at::Tensor outputs, output_gradient;      // [G, T, head_dim]
   at::Tensor query_gradient;                // [G, T, head_dim], written
-  at::Tensor transposed_keys;               // [head_dim, T]
   at::Tensor key_gradient, value_gradient;  // [T, head_dim], added to
 };
 
@@ -48,15 +46,15 @@ void add_block(const HeadGroup& group, int64_t first, int64_t count, int64_t win
   const at::Tensor keys = group.keys.narrow(0, first_key, num_keys),
                    values = group.values.narrow(0, first_key, num_keys);
 
-  at::Tensor scores = project(queries, keys).view({num_heads, count, num_keys});
+  at::Tensor scores = at::linear(queries, keys).view({num_heads, count, num_keys});
   scores.masked_fill_(hidden_keys(first, count, first_key, num_keys, window), -std::numeric_limits<float>::infinity());
   const at::Tensor weights = at::softmax(scores, -1).view({num_heads * count, num_keys});
-  group.value_gradient.narrow(0, first_key, num_keys).add_(project(weights.t(), gradient.t()));
+  group.value_gradient.narrow(0, first_key, num_keys).add_(at::mm(weights.t(), gradient));
 
   const at::Tensor along = (gradient * rows(group.outputs)).sum(-1, /*keepdim=*/true);
-  const at::Tensor score_gradient = project(gradient, values).sub_(along).mul_(weights);
-  group.key_gradient.narrow(0, first_key, num_keys).add_(project(score_gradient.t(), queries.t()));
-  const at::Tensor query_gradient = project(score_gradient, group.transposed_keys.narrow(1, first_key, num_keys));
+  const at::Tensor score_gradient = at::linear(gradient, values).sub_(along).mul_(weights);
+  group.key_gradient.narrow(0, first_key, num_keys).add_(at::mm(score_gradient.t(), queries));
+  const at::Tensor query_gradient = at::mm(score_gradient, keys);
   group.query_gradient.narrow(1, first, count).copy_(query_gradient.view({num_heads, count, head_dim}));
 }
 
@@ -78,7 +76,7 @@ struct Attention : torch::autograd::Function<Attention> {
     const double scale = 1 / std::sqrt(static_cast<double>(saved[0].size(3)));
     const at::Tensor queries = saved[0].to(at::kFloat) * scale, keys = saved[1].to(at::kFloat).contiguous();
     const at::Tensor values = saved[2].to(at::kFloat).contiguous(), outputs = saved[3].to(at::kFloat);
-    const at::Tensor output_gradient = gradients[0].to(at::kFloat), transposed_keys = keys.transpose(2, 3).contiguous();
+    const at::Tensor output_gradient = gradients[0].to(at::kFloat);
     const at::Tensor query_gradient = at::empty(queries.sizes(), queries.options());
     const at::Tensor key_gradient = at::zeros_like(keys), value_gradient = at::zeros_like(values);
 
@@ -89,15 +87,9 @@ struct Attention : torch::autograd::Function<Attention> {
       for (int64_t task = begin; task < end; ++task) {
         const int64_t text = task / num_groups, group = task % num_groups;
         const auto of_group = [&](const at::Tensor& all) { return all[text].narrow(0, group * heads, heads); };
-        const HeadGroup part{of_group(queries),
-                             keys[text][group],
-                             values[text][group],
-                             of_group(outputs),
-                             of_group(output_gradient),
-                             of_group(query_gradient),
-                             transposed_keys[text][group],
-                             key_gradient[text][group],
-                             value_gradient[text][group]};
+        const HeadGroup part{of_group(queries),         keys[text][group],          values[text][group],
+                             of_group(outputs),         of_group(output_gradient),  of_group(query_gradient),
+                             key_gradient[text][group], value_gradient[text][group]};
         for (int64_t first = 0; first < num_tokens; first += kBlock) {
           add_block(part, first, std::min(kBlock, num_tokens - first), window);
         }
