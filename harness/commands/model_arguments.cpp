@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "harness/model/moe_layer.h"
+#include "harness/model/weight.h"
 
 namespace moebench {
 
@@ -37,7 +38,7 @@ Precision precision_of(const ModelArguments& arguments) {
   if (arguments.device == "cuda" && !at::hasCUDA()) {
     throw std::invalid_argument("--device cuda: this libtorch has no GPU to compute on; use --device cpu");
   }
-  return {.dtype = arguments.dtype == "bfloat16" ? at::kBFloat16 : at::kFloat,
+  return {.dtype = dtype_named(arguments.dtype),
           .device = at::Device(arguments.device == "cuda" ? at::kCUDA : at::kCPU)};
 }
 

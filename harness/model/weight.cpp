@@ -6,6 +6,11 @@
 
 namespace moebench {
 
+at::ScalarType dtype_named(const std::string& name) {
+  TORCH_CHECK(name == "float32" || name == "bfloat16", "no dtype is named ", name);
+  return name == "bfloat16" ? at::kBFloat16 : at::kFloat;
+}
+
 bool all_finite(const at::Tensor& tensor) {
   // The sum is finite unless a value is not or the sum overflows; it takes one fast pass.
   return tensor.sum(at::kFloat).isfinite().item<bool>() || tensor.isfinite().all().item<bool>();

@@ -10,6 +10,9 @@
 
 namespace moebench {
 
+// "float32" or "bfloat16", as sweeps and command lines name them; a program error else.
+at::ScalarType dtype_named(const std::string& name);
+
 bool all_finite(const at::Tensor& tensor);
 
 // The tensor of that name on the device. Throws std::runtime_error naming file and tensor if it is missing or holds a

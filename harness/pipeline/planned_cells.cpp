@@ -8,8 +8,9 @@ namespace moebench {
 namespace {
 
 // Raised whenever a stage computes something else from the same settings; old results are then not reused.
-constexpr int kConvertVersion = 3;  // 2: rates tie as in the released CMoE code; 3: conversion files of format 2
-constexpr int kRetrainVersion = 1, kMeasureVersion = 1;
+constexpr int kConvertVersion =
+    4;  // 2: rates tie as in the released CMoE code; 3: conversion files of format 2; 4: MKL on any CPU
+constexpr int kRetrainVersion = 2, kMeasureVersion = 2;
 
 // " (refit=true)": what tells cells of one name apart; "" for the defaults.
 std::string parenthesised(const nlohmann::json& changed_options) {
@@ -112,9 +113,10 @@ SweepCell conversion_cell(const SweepPlan& plan, const ModelSpec& spec, const Pl
 
 namespace {
 
-// "common", "common, learning_rate=0.0003"
+// "common", "common, bfloat16, learning_rate=0.0003"
 std::string recipe_label(const RetrainSpec& spec) {
   std::string label = spec.recipe;
+  if (spec.dtype != RetrainSpec().dtype) label += ", " + spec.dtype;
   for (const auto& [field, value] : spec.settings.items()) label += ", " + field + "=" + value.dump();
   return label;
 }
@@ -132,6 +134,7 @@ SweepCell retrain_cell(const SweepPlan& plan, const RetrainSpec& spec, const Ret
                    {"conversion", conversion.cell.identity},
                    {"texts", content_hashes(plan.retrain_texts)},
                    {"window", spec.window},
+                   {"dtype", spec.dtype},
                    {"recipe", recipe_to_json(recipe)},
                    {"tokens", tokens},
                    {"budget", budget}};

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "harness/interrupt.h"
+#include "harness/model/weight.h"
 #include "harness/pipeline/run_record.h"
 #include "harness/pipeline/stages.h"
 #include "harness/retraining/retrainer.h"
@@ -71,7 +72,7 @@ void run_retraining(const StageContext& context, const PlannedRetraining& planne
                                .window = context.plan.spec.retraining->window,
                                .seed = source.seed,
                                .marks = planned.marks,
-                               .dtype = context.model.precision.dtype,
+                               .dtype = dtype_named(context.plan.spec.retraining->dtype),
                                .state_file = context.artifacts.path(planned.cells.back().key() + ".state"),
                                .progress = [&](const RetrainProgress& progress) {
                                  throw_if_interrupted();

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "harness/adjustment/adjusted_converter.h"
+#include "harness/model/weight.h"
 #include "harness/pipeline/planned_cells.h"
 #include "harness/retraining/recipe.h"
 
@@ -307,7 +308,7 @@ PlannedModel open_model(const ModelSpec& spec) {
   PlannedModel model;
   model.checkpoint = open_checkpoint(resolve_model_path(spec.path));
   model.tokenizer = Tokenizer::load(model.checkpoint->path());
-  model.precision.dtype = spec.dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
+  model.precision.dtype = dtype_named(spec.dtype);
   model.precision.device = at::Device(spec.device);
   model.weights_hash = model.checkpoint->content_hash();
   model.tokenizer_hash = model.tokenizer->content_hash();

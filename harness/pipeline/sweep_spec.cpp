@@ -96,6 +96,7 @@ std::optional<RetrainSpec> read_retraining(TomlTable& root) {
   if (retraining.tokens.empty()) table->refuse("tokens", "is missing: as in [0, 50000, 200000], 0 for untrained");
   retraining.recipe = table->text("recipe").value_or(retraining.recipe);
   retraining.window = table->whole_number("window", 2, kMaxCalibrationTokens).value_or(retraining.window);
+  retraining.dtype = choice(*table, "dtype", retraining.dtype, {"float32", "bfloat16"});
   retraining.settings = table->object("settings");
   retraining.dense = table->flag("dense").value_or(retraining.dense);
   table->refuse_unknown_keys();

@@ -38,6 +38,7 @@ struct RetrainSpec {
   std::vector<int64_t> tokens;                         // the marks, ascending; 0 is the conversion as it is
   std::string recipe = "common";                       // as harness/retraining/recipe.h names them
   int64_t window = 512;                                // tokens that are seen together
+  std::string dtype = "float32";                       // of the products; what is trained is float32
   nlohmann::json settings = nlohmann::json::object();  // fields of its stages: {"learning_rate": 3e-4}
   bool dense = true;  // the dense parent, too, by the common recipe: what the text alone gives
 };

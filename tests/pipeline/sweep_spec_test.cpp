@@ -107,6 +107,7 @@ tokens = [0, 50, 200]
 recipe = "published"
 settings = { learning_rate = 1e-3 }
 window = 256
+dtype = "bfloat16"
 dense = false
 [[methods]]
 name = "cmoe"
@@ -124,6 +125,7 @@ name = "t"
 )");
   ASSERT_TRUE(spec.retraining);
   EXPECT_THAT(spec.retraining->texts, ElementsAre("a", "b"));
+  EXPECT_EQ(spec.retraining->dtype, "bfloat16");
   EXPECT_FALSE(spec.retraining->dense);
   EXPECT_EQ(spec.methods[0].adjust, nlohmann::json({{"compensation", "mean"}}));
   EXPECT_EQ(spec.methods[0].calibration->windows, 3);
@@ -147,6 +149,7 @@ TEST_F(SweepSpecTest, RetrainingThatMakesNoSenseIsRefusedByField) {
   const std::string table = "[retraining]\ntexts = [\"a\"]\n";
   EXPECT_THAT(refusal(sweep(table + "tokens = [50, 50]\n")), HasSubstr("retraining.tokens must ascend"));
   EXPECT_THAT(refusal(sweep(table + "tokens = [-1]\n")), HasSubstr("retraining.tokens must lie between 0"));
+  EXPECT_THAT(refusal(sweep(table + "tokens = [1]\ndtype = \"int8\"\n")), HasSubstr("retraining.dtype"));
   EXPECT_THAT(refusal(sweep(table + "tokens = [1]\nlr = 1\n")), HasSubstr("unknown key 'retraining.lr'"));
   EXPECT_THAT(refusal(sweep("", "retrain_tokens = [5]\n")), HasSubstr("methods[0].retrain_tokens needs a table"));
   EXPECT_THAT(refusal(sweep("", "recipe = \"common\"\n")), HasSubstr("methods[0].recipe needs a table"));
