@@ -87,8 +87,9 @@ TEST_F(SweepRetrainingTest, WhatDecidesARetrainingChangesItsKeysButNotTheConvers
   };
   const auto [conversion, retraining] = keys({});
   std::set<std::string> seen = {retraining};
-  for (const char* setting : {"retraining.tokens=[32]", "retraining.tokens=[64,128]", "retraining.window=16",
-                              "retraining.recipe=common_warm_up", "retraining.settings.learning_rate=1e-3"}) {
+  for (const char* setting :
+       {"retraining.tokens=[32]", "retraining.tokens=[64,128]", "retraining.window=16", "retraining.dtype=bfloat16",
+        "retraining.recipe=common_warm_up", "retraining.settings.learning_rate=1e-3"}) {
     const auto [same, changed] = keys({setting});
     EXPECT_EQ(same, conversion) << setting;
     EXPECT_TRUE(seen.insert(changed).second) << setting;
@@ -124,6 +125,39 @@ TEST_F(SweepRetrainingTest, RunsOnceThroughAllMarksAndIsThenReused) {
   const SweepOutcome again = run(planned);
   EXPECT_EQ(again.computed, 0);
   EXPECT_EQ(again.reused, 7);
+}
+
+TEST_F(SweepRetrainingTest, InterruptedAnywhereItGoesOnToTheSameNumbers) {
+  write("tokens = [0, 64, 192]\n");
+  const SweepPlan planned = plan({"controls=false"});
+  const auto numbers = [&] {
+    std::map<std::string, double> found;
+    for (const RunRecord& run : runs("measure")) {
+      for (const Metric& metric : run.metrics) found[run.cell_key + metric.name] = metric.value;
+    }
+    return found;
+  };
+  run(planned);
+  const std::map<std::string, double> expected = numbers();
+  ASSERT_EQ(runs("measure").size(), 4u);
+
+  struct Interruption {};
+  int interruptions = 0;
+  for (int64_t calls = 2;; calls += 3) {
+    std::filesystem::remove(folder_ / "tiny.sqlite");
+    std::filesystem::remove_all(folder_ / "tiny.sqlite.artifacts");
+    int64_t left = calls;
+    const auto clock = [&] { return left-- > 0 ? 0.0 : throw Interruption(); };
+    try {
+      run(planned, clock);
+      break;
+    } catch (const Interruption&) {
+      ++interruptions;
+    }
+    EXPECT_EQ(run(planned).failed, 0);
+    EXPECT_EQ(numbers(), expected) << "after " << calls << " readings of the clock";
+  }
+  EXPECT_GT(interruptions, 4);
 }
 
 TEST_F(SweepRetrainingTest, TextThatIsRetrainedOnAndMeasuredIsMarked) {
