@@ -76,6 +76,23 @@ at::Tensor LlamaModel::forward(const at::Tensor& ids, KvCache* cache) const {
   return rms_norm(residual, final_norm_, config_.rms_norm_eps);
 }
 
+at::Tensor LlamaModel::forward(std::span<TokenRun* const> runs) const {
+  std::vector<int64_t> ids, positions;
+  for (const TokenRun* const run : runs) {
+    for (int64_t token = 0; token < run->num_tokens(); ++token) positions.push_back(run->first_position() + token);
+    ids.insert(ids.end(), run->ids.begin(), run->ids.end());
+  }
+  // Elementwise operators compute what does not fill their vectors otherwise than the rest: rows of a multiple of any
+  // vector's length leave nothing over.
+  const int64_t num_tokens = std::ssize(ids), rows = (num_tokens + kRowMultiple - 1) / kRowMultiple * kRowMultiple;
+  positions.resize(rows);
+  at::Tensor residual = at::zeros({rows, config_.hidden_size}, embedding_.options());
+  residual.narrow(0, 0, num_tokens).copy_(embedding_rows(embedding_, at::tensor(ids, at::kLong).unsqueeze(0))[0]);
+  const at::Tensor position_ids = at::tensor(positions, at::kLong).to(embedding_.device());
+  for (const LlamaLayer& layer : layers_) residual = layer.forward(residual, position_ids, runs);
+  return rms_norm(residual, final_norm_, config_.rms_norm_eps).narrow(0, 0, num_tokens);
+}
+
 void LlamaModel::change_weight(const std::string& name,
                                const std::function<at::Tensor(const at::Tensor&)>& change) try {
   if (name == "model.embed_tokens.weight") {

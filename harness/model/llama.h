@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "harness/model/feed_forward.h"
 #include "harness/model/kv_cache.h"
 #include "harness/model/low_rank_update.h"
+#include "harness/model/token_run.h"
 
 namespace moebench {
 
@@ -35,6 +37,9 @@ class LlamaLayer {
   at::Tensor feed_forward_input(const at::Tensor& residual) const;
   // attend, then residual + feed_forward(feed_forward_input).
   at::Tensor forward(const at::Tensor& residual, KvCache* cache = nullptr) const;
+  // The same of runs, whose tokens' residuals stand one after the other: [rows, D], rows of no run behind them.
+  // positions: [rows] int64. Keeps keys and values of the runs that are continued.
+  at::Tensor forward(const at::Tensor& residual, const at::Tensor& positions, std::span<TokenRun* const> runs) const;
 
   int64_t index() const;
   const GatedMlpWeights& dense_weights() const;  // the checkpoint's own, whatever is in the slot
@@ -44,6 +49,7 @@ class LlamaLayer {
  private:
   friend class LlamaModel;
   struct Weights;
+  at::Tensor attend(const at::Tensor& residual, const at::Tensor& positions, std::span<TokenRun* const> runs) const;
   // Puts change(weight) in place of the weight of this short name ("mlp.up_proj.weight"). A copy: other layers that
   // share the weights keep theirs.
   void change_weight(const std::string& name, const std::function<at::Tensor(const at::Tensor&)>& change);
@@ -62,6 +68,10 @@ class LlamaModel {
   // ids: [B, T] int64. Returns the final hidden states after the last norm, [B, T, D]. With a cache, ids continue it.
   // Throws std::invalid_argument for an id outside the vocabulary or a text longer than max_position_embeddings.
   at::Tensor forward(const at::Tensor& ids, KvCache* cache = nullptr) const;
+  // Final hidden states of the runs' tokens, one run after the other: [tokens, D]. For one thread: on the CPU, a
+  // token's bits depend on its own text alone, not on the runs that it was cut into nor on those computed beside it.
+  // Throws as above.
+  at::Tensor forward(std::span<TokenRun* const> runs) const;
   at::Tensor logits(const at::Tensor& hidden) const;  // [..., D] → [..., vocab_size] in the model's dtype
 
   // Retrained weights, by their checkpoint's name ("model.layers.3.input_layernorm.weight"): tensor takes the place of

@@ -1,3 +1,4 @@
+#include <limits>
 #include <map>
 #include <stdexcept>
 #include <string>
@@ -9,6 +10,7 @@
 #include "harness/model/llama.h"
 #include "harness/model/rms_norm.h"
 #include "harness/model/rotary_embedding.h"
+#include "harness/model/run_attention.h"
 #include "harness/model/weight.h"
 
 namespace moebench {
@@ -107,6 +109,45 @@ at::Tensor LlamaLayer::forward(const at::Tensor& residual, KvCache* cache) const
   const at::Tensor attended = attend(residual, cache);
   const at::Tensor hidden = feed_forward_input(attended).flatten(0, 1);
   return attended + feed_forward_->forward(hidden).view_as(attended);
+}
+
+at::Tensor LlamaLayer::attend(const at::Tensor& residual, const at::Tensor& positions,
+                              std::span<TokenRun* const> runs) const {
+  const Weights& weights = *weights_;
+  const LlamaConfig& config = weights.config;
+  const at::Tensor normed = rms_norm(residual, weights.input_norm, config.rms_norm_eps);
+  const std::vector<at::Tensor> qkv =
+      at::linear(normed, weights.qkv_proj, weights.qkv_bias)
+          .view({residual.size(0), -1, config.head_dim})
+          .transpose(0, 1)
+          .split_with_sizes({config.num_attention_heads, config.num_key_value_heads, config.num_key_value_heads}, 0);
+  at::Tensor queries = qkv[0], keys = qkv[1];
+  if (weights.q_norm) queries = rms_norm(queries, *weights.q_norm, config.rms_norm_eps);
+  if (weights.k_norm) keys = rms_norm(keys, *weights.k_norm, config.rms_norm_eps);
+  queries = weights.rotary_embedding->rotate(queries, positions);
+  keys = weights.rotary_embedding->rotate(keys, positions);
+
+  at::Tensor attended = at::zeros({residual.size(0), config.num_attention_heads, config.head_dim}, residual.options());
+  int64_t first = 0;
+  for (TokenRun* const run : runs) {
+    const int64_t count = run->num_tokens();
+    const at::Tensor own_keys = keys.narrow(1, first, count), own_values = qkv[2].narrow(1, first, count);
+    attended.narrow(0, first, count)
+        .copy_(run_attention(*run, weights.index, queries.narrow(1, first, count).transpose(0, 1), own_keys, own_values,
+                             config.sliding_window.value_or(std::numeric_limits<int64_t>::max())));
+    if (run->is_continued) {
+      run->keys.push_back(own_keys.clone(at::MemoryFormat::Contiguous));
+      run->values.push_back(own_values.clone(at::MemoryFormat::Contiguous));
+    }
+    first += count;
+  }
+  return at::linear(attended.flatten(1), weights.o_proj).add_(residual);
+}
+
+at::Tensor LlamaLayer::forward(const at::Tensor& residual, const at::Tensor& positions,
+                               std::span<TokenRun* const> runs) const {
+  const at::Tensor attended = attend(residual, positions, runs);
+  return attended + feed_forward_->forward(feed_forward_input(attended));
 }
 
 void LlamaLayer::change_weight(const std::string& name, const std::function<at::Tensor(const at::Tensor&)>& change) {

@@ -5,6 +5,8 @@
 
 #include <ATen/ATen.h>
 
+#include "harness/model/token_run.h"
+
 namespace moebench {
 namespace {
 
@@ -37,6 +39,15 @@ struct Expert {
     return at::zeros_like(activations).scatter_(1, kept, activations.gather(1, kept));
   }
 };
+
+// expert(hidden[tokens]). Where hidden's rows are padded, so are these (token_run.h).
+at::Tensor visit(const Expert& expert, const at::Tensor& hidden, const at::Tensor& tokens) {
+  const int64_t count = tokens.size(0);
+  if (hidden.size(0) % kRowMultiple != 0) return expert.forward(hidden.index_select(0, tokens));
+  const int64_t padding = (count + kRowMultiple - 1) / kRowMultiple * kRowMultiple - count;
+  const at::Tensor rows = at::constant_pad_nd(tokens, {0, padding});
+  return expert.forward(hidden.index_select(0, rows)).narrow(0, 0, count);
+}
 
 // Brings the conversion's tensors to where and what the dense weights are.
 class Cutter {
@@ -184,8 +195,8 @@ at::Tensor MoeLayer::forward(const at::Tensor& hidden) const {
   for (int64_t expert = 0; expert < num_experts; ++expert) {
     const at::Tensor tokens = visited_TE.select(1, expert).nonzero().squeeze(1);  // ascending, so sums have one order
     if (tokens.numel() == 0) continue;
-    const at::Tensor expert_output = is_oracle ? oracle_outputs[expert].index_select(0, tokens)
-                                               : state_->experts[expert].forward(hidden.index_select(0, tokens));
+    const at::Tensor expert_output =
+        is_oracle ? oracle_outputs[expert].index_select(0, tokens) : visit(state_->experts[expert], hidden, tokens);
     const at::Tensor weights = weights_TE.select(1, expert).index_select(0, tokens).unsqueeze(1);
     output_TD.index_add_(0, tokens, expert_output * weights.to(hidden.scalar_type()));
   }

@@ -26,6 +26,13 @@ float scaled_frequency(float frequency, const RopeScaling& scaling) {
   return static_cast<float>((1 - smooth) * frequency / scaling.factor + smooth * frequency);
 }
 
+// cosine, sine: [T, head_dim / 2].
+at::Tensor turned(const at::Tensor& heads, const at::Tensor& cosine, const at::Tensor& sine) {
+  const std::vector<at::Tensor> halves = heads.to(at::kFloat).chunk(2, -1);
+  return at::cat({halves[0] * cosine - halves[1] * sine, halves[1] * cosine + halves[0] * sine}, -1)
+      .to(heads.scalar_type());
+}
+
 }  // namespace
 
 at::Tensor rotary_frequencies(const LlamaConfig& config) {
@@ -43,6 +50,11 @@ RotaryEmbedding::RotaryEmbedding(const LlamaConfig& config, at::Device device)
     : max_positions_(config.max_position_embeddings), frequencies_(rotary_frequencies(config).to(device)) {}
 
 RotaryEmbedding::Table RotaryEmbedding::table_up_to(int64_t length) const {
+  if (length > max_positions_) {
+    throw std::invalid_argument("a text of " + std::to_string(length) + " tokens is longer than the model's " +
+                                std::to_string(max_positions_) + " (max_position_embeddings); shorten it or use a " +
+                                "smaller window");
+  }
   const std::lock_guard lock(mutex_);
   const c10::InferenceMode not_inference(false);  // a later pass with gradients uses the same table
   if (!table_.cosine.defined() || table_.cosine.size(0) < length) {
@@ -55,18 +67,14 @@ RotaryEmbedding::Table RotaryEmbedding::table_up_to(int64_t length) const {
 
 at::Tensor RotaryEmbedding::rotate(const at::Tensor& heads, int64_t first_position) const {
   const int64_t num_tokens = heads.size(2);
-  const int64_t length = first_position + num_tokens;
-  if (length > max_positions_) {
-    throw std::invalid_argument("a text of " + std::to_string(length) + " tokens is longer than the model's " +
-                                std::to_string(max_positions_) + " (max_position_embeddings); shorten it or use a " +
-                                "smaller window");
-  }
-  const Table table = table_up_to(length);
-  const at::Tensor cosine = table.cosine.narrow(0, first_position, num_tokens);
-  const at::Tensor sine = table.sine.narrow(0, first_position, num_tokens);
-  const std::vector<at::Tensor> halves = heads.to(at::kFloat).chunk(2, -1);
-  return at::cat({halves[0] * cosine - halves[1] * sine, halves[1] * cosine + halves[0] * sine}, -1)
-      .to(heads.scalar_type());
+  const Table table = table_up_to(first_position + num_tokens);
+  return turned(heads, table.cosine.narrow(0, first_position, num_tokens),
+                table.sine.narrow(0, first_position, num_tokens));
+}
+
+at::Tensor RotaryEmbedding::rotate(const at::Tensor& heads, const at::Tensor& positions) const {
+  const Table table = table_up_to(positions.max().item<int64_t>() + 1);
+  return turned(heads, table.cosine.index_select(0, positions), table.sine.index_select(0, positions));
 }
 
 }  // namespace moebench

@@ -21,12 +21,14 @@ class RotaryEmbedding {
   // heads: [B, H, T, head_dim], whose tokens stand at first_position, first_position + 1, … Same shape and dtype.
   // Throws std::invalid_argument for a position at or past max_position_embeddings.
   at::Tensor rotate(const at::Tensor& heads, int64_t first_position) const;
+  // heads: [..., T, head_dim], whose tokens stand at positions, [T] int64 on the CPU.
+  at::Tensor rotate(const at::Tensor& heads, const at::Tensor& positions) const;
 
  private:
   struct Table {
     at::Tensor cosine, sine;  // [positions, head_dim / 2] float
   };
-  Table table_up_to(int64_t length) const;
+  Table table_up_to(int64_t length) const;  // checks it
 
   int64_t max_positions_;
   at::Tensor frequencies_;

@@ -28,10 +28,20 @@ struct ScoringProgress {
   int64_t tokens_done = 0, tokens_total = 0;
 };
 
-// One result per request, in their order. Each request is computed on its own, so results do not depend on the
-// others. Throws std::invalid_argument for an empty request or an id outside the vocabulary.
+// How the work is cut up. On the CPU results do not depend on it, to the bit.
+struct ScoringPlan {
+  int64_t tokens_a_pack = 512;  // computed side by side by one thread
+  int64_t tokens_a_batch =
+      16384;                   // packs of which are shared among the threads; their scores are held until it is done
+  int64_t fewest_shared = 16;  // what requests have in common at their beginning is computed once from so many tokens
+                               // on; 0: never
+};
+
+// One result per request, in their order; a request's does not depend on the others: not on their number, their order
+// or what they share. Throws std::invalid_argument for an empty request or an id outside the vocabulary.
 std::vector<TokenScores> score(const LlamaModel& model, const std::vector<ScoreRequest>& requests,
-                               const std::function<void(const ScoringProgress&)>& progress = {});
+                               const std::function<void(const ScoringProgress&)>& progress = {},
+                               const ScoringPlan& plan = {});
 
 // Log-probability of each target given its row of hidden states, without holding more than a chunk of logits.
 // hidden: [tokens, D]; targets: [tokens] int64. Float64 log-softmax over fp32 logits.
