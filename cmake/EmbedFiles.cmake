@@ -1,0 +1,13 @@
+# cmake -DFOLDER=… -DOUTPUT=… -P EmbedFiles.cmake: a source file that holds the YAML files of a folder.
+file(GLOB files "${FOLDER}/*.yaml")
+list(SORT files)
+set(source "#include \"harness/lm_eval/builtin_task_files.h\"\n\nnamespace moebench {\n\n")
+string(APPEND source "const std::map<std::string, std::string_view>& builtin_task_files() {\n")
+string(APPEND source "  static const std::map<std::string, std::string_view> kFiles = {\n")
+foreach(file IN LISTS files)
+  file(READ "${file}" text)
+  get_filename_component(name "${file}" NAME)
+  string(APPEND source "{\"${name}\", R\"--yaml--(${text})--yaml--\"},\n")
+endforeach()
+string(APPEND source "};\n  return kFiles;\n}\n\n}  // namespace moebench\n")
+file(WRITE "${OUTPUT}" "${source}")
