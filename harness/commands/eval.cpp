@@ -1,4 +1,5 @@
 // eval: some tasks on one model, without a database.
+#include <algorithm>
 #include <chrono>
 #include <memory>
 
@@ -6,6 +7,7 @@
 
 #include "harness/commands/commands.h"
 #include "harness/commands/data_folder.h"
+#include "harness/commands/downstream.h"
 #include "harness/commands/model_arguments.h"
 #include "harness/commands/settings.h"
 #include "harness/commands/terminal_progress.h"
@@ -18,6 +20,7 @@ namespace {
 struct Arguments {
   ModelArguments model;
   std::vector<std::string> tasks;
+  DownstreamArguments downstream;
   std::vector<std::string> settings;
   std::string data_folder;
   bool as_json = false;
@@ -28,6 +31,35 @@ struct NamedTask {
   nlohmann::json options;  // with every default
   std::unique_ptr<Task> task;
 };
+
+bool is_measurement(const std::string& name) {
+  const std::vector<std::string> names = TaskRegistry::instance().names();
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// Our own measurements stay in arguments.tasks; lm-eval's tasks, which are the rest, are put with what belongs to them.
+void part_tasks(Arguments& arguments) {
+  for (const std::string& name : arguments.tasks) {
+    if (!is_measurement(name)) arguments.downstream.tasks.push_back(name);
+  }
+  std::erase_if(arguments.tasks, [](const std::string& name) { return !is_measurement(name); });
+}
+
+// A near miss of a measurement's name would otherwise be compared with lm-eval's alone.
+std::optional<Downstream> prepare_downstream(const DownstreamArguments& arguments) {
+  if (arguments.tasks.empty()) return std::nullopt;
+  std::vector<std::string> known = TaskLibrary().names();
+  const std::vector<std::string> measurements = TaskRegistry::instance().names();
+  known.insert(known.end(), measurements.begin(), measurements.end());
+  for (const std::string& name : arguments.tasks) {
+    const bool is_pattern = name.find_first_of("*?[") != std::string::npos;
+    if (is_pattern || !arguments.include_path.empty() || std::find(known.begin(), known.end(), name) != known.end()) {
+      continue;
+    }
+    throw std::invalid_argument(unknown_name_message("task", name, known));
+  }
+  return Downstream(arguments);
+}
 
 // Everything that can be refused without the model is refused before it is loaded.
 std::vector<NamedTask> create_tasks(const Arguments& arguments) {
@@ -46,9 +78,8 @@ struct TimedMeasurement : Measurement {
   double seconds = 0;
 };
 
-std::vector<TimedMeasurement> measure(const std::vector<NamedTask>& tasks, LoadedModel& loaded) {
-  SweepProgress progress = terminal_progress();
-  for (const NamedTask& task : tasks) progress.expect(task.name);
+std::vector<TimedMeasurement> measure(const std::vector<NamedTask>& tasks, LoadedModel& loaded,
+                                      SweepProgress& progress) {
   std::vector<TimedMeasurement> measurements;
   for (const NamedTask& task : tasks) {
     progress.start(task.name, task.name);
@@ -83,8 +114,9 @@ nlohmann::ordered_json metric_json(const Metric& metric) {
   return json;
 }
 
-void print_json(const Arguments& arguments, const std::vector<NamedTask>& tasks,
-                const std::vector<TimedMeasurement>& measurements) {
+// As it stands under "tasks" of our own JSON, and under "moe" of lm-eval's.
+nlohmann::ordered_json measured_json(const std::vector<NamedTask>& tasks,
+                                     const std::vector<TimedMeasurement>& measurements) {
   nlohmann::ordered_json measured = nlohmann::ordered_json::array();
   for (size_t task = 0; task < tasks.size(); ++task) {
     nlohmann::ordered_json metrics = nlohmann::ordered_json::array();
@@ -94,21 +126,37 @@ void print_json(const Arguments& arguments, const std::vector<NamedTask>& tasks,
                         {"seconds", measurements[task].seconds},
                         {"metrics", metrics}});
   }
-  const nlohmann::ordered_json result = {{"model", arguments.model.model},
-                                         {"conversion", arguments.model.conversion},
-                                         {"oracle", arguments.model.use_oracle_router},
-                                         {"dtype", arguments.model.dtype},
-                                         {"tasks", measured}};
-  fmt::print("{}\n", result.dump(2));
+  return measured;
 }
 
-int evaluate(const Arguments& arguments) {
+int evaluate(Arguments arguments) {
   handle_interrupts();
   use_data_folder(arguments.data_folder);
+  part_tasks(arguments);
+  const std::optional<Downstream> downstream = prepare_downstream(arguments.downstream);
   const std::vector<NamedTask> tasks = create_tasks(arguments);
   LoadedModel loaded = load_model(arguments.model);
-  const std::vector<TimedMeasurement> measurements = measure(tasks, loaded);
-  arguments.as_json ? print_json(arguments, tasks, measurements) : print_table(measurements);
+  SweepProgress progress = terminal_progress();
+  for (const NamedTask& task : tasks) progress.expect(task.name);
+  const std::vector<TimedMeasurement> measurements = measure(tasks, loaded, progress);
+  nlohmann::ordered_json result = {{"model", arguments.model.model},
+                                   {"conversion", arguments.model.conversion},
+                                   {"oracle", arguments.model.use_oracle_router},
+                                   {"dtype", arguments.model.dtype},
+                                   {"tasks", measured_json(tasks, measurements)}};
+  nlohmann::ordered_json lm_eval;
+  if (downstream) {
+    lm_eval =
+        downstream->evaluate(loaded, arguments.model,
+                             {{"conversion", arguments.model.conversion}, {"measurements", result["tasks"]}}, progress);
+  }
+  if (arguments.as_json) {
+    if (downstream) result["lm_eval"] = lm_eval;
+    fmt::print("{}\n", result.dump(2));
+    return 0;
+  }
+  if (!tasks.empty()) print_table(measurements);
+  if (downstream) fmt::print("{}", downstream->console_text(lm_eval));
   return 0;
 }
 
@@ -119,17 +167,36 @@ std::function<int()> define_eval(CLI::App& command) {
   add_model_option(command, arguments->model);
   add_conversion_options(command, arguments->model);
   add_precision_options(command, arguments->model);
-  command.add_option("--tasks", arguments->tasks, "what to measure, separated by commas; see moebench tasks")
+  command
+      .add_option("--tasks", arguments->tasks,
+                  "what to measure, separated by commas: measurements of moebench tasks, and tasks, groups, suites or "
+                  "patterns of lm-evaluation-harness's (arc_easy, mmlu, quick, mmlu_*)")
       ->required()
       ->delimiter(',')
       ->type_name("NAME[,NAME...]");
   command.add_option("--set", arguments->settings, "an option of a task, as in perplexity.window=512; repeatable")
       ->type_name("TASK.OPTION=VALUE")
       ->allow_extra_args(false);
+  DownstreamArguments& downstream = arguments->downstream;
+  command
+      .add_option("--num-fewshot", downstream.num_fewshot, "examples before each document (default: the task's own)")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--limit", downstream.limit, "only the first so many documents of each task")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--max-length", downstream.max_length, "tokens that are fed at most (default: the model's)")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--include-path", downstream.include_path, "a folder with task files of your own, as lm-eval's")
+      ->type_name("FOLDER");
+  command.add_option("--output-path", downstream.output_path, "write lm-eval's results file into this folder")
+      ->type_name("FOLDER");
+  command.add_flag("--log-samples", downstream.log_samples, "and its samples files, a line a document");
   add_data_option(command, arguments->data_folder);
   command.add_flag("--json", arguments->as_json, "for machines");
   command.footer(
-      "  moebench eval --model smollm2-135m --tasks perplexity,activated_parameters --set perplexity.window=512");
+      "Tasks of lm-evaluation-harness give the numbers of its version 0.4.13; scripts/fetch tasks fetches their "
+      "data.\n\n"
+      "  moebench eval --model smollm2-135m --tasks perplexity,activated_parameters --set perplexity.window=512\n"
+      "  moebench eval --model smollm2-135m --tasks quick --limit 100 --output-path results --log-samples");
   return [arguments] { return evaluate(*arguments); };
 }
 

@@ -6,8 +6,7 @@
 #include "harness/commands/commands.h"
 #include "harness/commands/json_lines.h"
 #include "harness/commands/model_arguments.h"
-#include "harness/scoring/window_scorer.h"
-#include "harness/text/pair_encoding.h"
+#include "harness/scoring/answers.h"
 
 namespace moebench {
 namespace {
@@ -20,19 +19,7 @@ std::string text_field(const nlohmann::json& line, const char* name) {
   return field->get<std::string>();
 }
 
-// What does not fit is cut off the left, as lm-evaluation-harness does it; the last id is predicted, never fed.
-ScoreRequest fit(const EncodedPair& pair, int64_t max_positions) {
-  const auto length = static_cast<int64_t>(pair.ids.size());
-  const int64_t cut = std::max<int64_t>(0, length - (max_positions + 1));
-  if (pair.num_context - cut < 1) {
-    throw std::invalid_argument("the continuation has " + std::to_string(length - pair.num_context) +
-                                " tokens, more than the model's " + std::to_string(max_positions) +
-                                " positions; shorten it");
-  }
-  return {{pair.ids.begin() + cut, pair.ids.end()}, pair.num_context - cut};
-}
-
-nlohmann::ordered_json answer(const LoadedModel& loaded, const nlohmann::json& line) {
+nlohmann::ordered_json scored(const LoadedModel& loaded, const nlohmann::json& line) {
   const EncodedPair pair =
       encode_pair(*loaded.tokenizer, text_field(line, "context"), text_field(line, "continuation"));
   const ScoreRequest request = fit(pair, loaded.model.config().max_position_embeddings);
@@ -52,7 +39,7 @@ int score_lines(const ModelArguments& arguments) {
   while (const auto line = lines.next()) {
     nlohmann::ordered_json result;
     try {
-      result = answer(loaded, *line);
+      result = scored(loaded, *line);
     } catch (const std::invalid_argument& error) {
       throw std::invalid_argument(lines.place() + ": " + error.what());
     }

@@ -83,7 +83,7 @@ TEST_F(LineCommandsTest, ScoreRefusesBadRequestsByLine) {
   EXPECT_THAT(sentence(2, score_, good + "{\"context\":1,\"continuation\":\"b\"}\n"),
               HasSubstr("line 2: the field \"context\" is not a string"));
   EXPECT_THAT(sentence(2, score_, good + request("a", std::string(600, 'x'))),
-              HasSubstr("line 2: the continuation has 600 tokens, more than the model's 512 positions"));
+              HasSubstr("line 2: the continuation has 600 tokens, more than the 512 that are fed"));
 }
 
 TEST_F(LineCommandsTest, GenerateIsRepeatableAndBounded) {

@@ -1,0 +1,188 @@
+#include "harness/scoring/answers.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "harness/scoring/greedy.h"
+
+namespace moebench {
+namespace {
+
+Response as_response(const TokenScores& scores) {
+  const bool is_greedy =
+      std::all_of(scores.is_greedy.begin(), scores.is_greedy.end(), [](bool greedy) { return greedy; });
+  return {.loglikelihood = scores.sum(), .is_greedy = is_greedy};
+}
+
+std::vector<int64_t> encode(const Tokenizer& tokenizer, const std::string& text) {
+  const std::vector<int32_t> ids = tokenizer.encode_with_defaults(text);
+  return {ids.begin(), ids.end()};
+}
+
+class Answering {
+ public:
+  Answering(const LlamaModel& model, const Tokenizer& tokenizer, const AnswerSettings& settings)
+      : model_(model), tokenizer_(tokenizer), settings_(settings) {}
+
+  Answers loglikelihoods(const std::vector<EvaluatedDocument>& documents) {
+    std::vector<ScoreRequest> requests;
+    for_each_instance(documents, [&](const Instance& instance) {
+      const EncodedPair pair = encode_pair(tokenizer_, instance.context, instance.continuation);
+      answers_.num_swallowed += pair.was_swallowed;
+      requests.push_back(fit(pair, settings_.max_length));
+      answers_.num_truncated += requests.back().ids.size() < pair.ids.size();
+    });
+    const std::vector<TokenScores> scores = score_all(requests);
+    size_t next = 0;
+    for (const EvaluatedDocument& document : documents) {
+      std::vector<Response>& responses = answers_.responses.emplace_back();
+      for (size_t instance = 0; instance < document.instances.size(); ++instance) {
+        responses.push_back(as_response(scores[next++]));
+      }
+    }
+    return std::move(answers_);
+  }
+
+  Answers rolling(const std::vector<EvaluatedDocument>& documents) {
+    std::vector<ScoreRequest> requests;
+    std::vector<size_t> ends;  // of each instance's windows
+    for_each_instance(documents, [&](const Instance& instance) {
+      std::vector<int64_t> ids = {prefix_token(tokenizer_)};
+      const std::vector<int32_t> text = tokenizer_.encode(instance.continuation);
+      ids.insert(ids.end(), text.begin(), text.end());
+      for (ScoreRequest& window : rolling_requests(ids, settings_.max_length)) requests.push_back(std::move(window));
+      ends.push_back(requests.size());
+    });
+    const std::vector<TokenScores> scores = score_all(requests);
+    size_t window = 0, instance = 0;
+    for (const EvaluatedDocument& document : documents) {
+      std::vector<Response>& responses = answers_.responses.emplace_back();
+      for (size_t place = 0; place < document.instances.size(); ++place, ++instance) {
+        Response& response = responses.emplace_back();
+        response.is_greedy = true;
+        for (; window < ends[instance]; ++window) {
+          const Response part = as_response(scores[window]);
+          response.loglikelihood += part.loglikelihood;
+          response.is_greedy = response.is_greedy && part.is_greedy;
+        }
+      }
+    }
+    return std::move(answers_);
+  }
+
+  Answers generations(const std::vector<EvaluatedDocument>& documents) {
+    const std::vector<std::string> stops = stop_strings();
+    const auto max_tokens = settings_.generation_kwargs.value("max_gen_toks", int64_t{256});
+    for (const EvaluatedDocument& document : documents) {
+      for_each_instance({document}, [&](const Instance& instance) {
+        answers_.responses.push_back({{.text = generate(instance.context, stops, max_tokens)}});
+      });
+      if (settings_.progress) {
+        settings_.progress(static_cast<double>(answers_.responses.size()) / static_cast<double>(documents.size()));
+      }
+    }
+    return std::move(answers_);
+  }
+
+ private:
+  template <class Use>
+  void for_each_instance(const std::vector<EvaluatedDocument>& documents, const Use& use) const {
+    for (const EvaluatedDocument& document : documents) {
+      for (const Instance& instance : document.instances) {
+        try {
+          use(instance);
+        } catch (const std::invalid_argument& error) {
+          throw std::invalid_argument("document " + std::to_string(document.doc_id) + ": " + error.what());
+        }
+      }
+    }
+  }
+
+  std::vector<TokenScores> score_all(const std::vector<ScoreRequest>& requests) const {
+    return score(model_, requests, [&](const ScoringProgress& progress) {
+      if (!settings_.progress) return;
+      settings_.progress(static_cast<double>(progress.tokens_done) / static_cast<double>(progress.tokens_total));
+    });
+  }
+
+  std::vector<std::string> stop_strings() const {
+    const nlohmann::ordered_json until = settings_.generation_kwargs.value("until", nlohmann::ordered_json::array());
+    if (until.is_string()) return {until.get<std::string>()};
+    return until.get<std::vector<std::string>>();
+  }
+
+  // Up to the first stop string or EOS; room for all new tokens is made on the context's left.
+  std::string generate(const std::string& context, const std::vector<std::string>& stops, int64_t max_tokens) {
+    std::vector<int64_t> prompt = encode(tokenizer_, context);
+    if (prompt.empty()) prompt = {prefix_token(tokenizer_)};
+    const int64_t room = settings_.max_length - max_tokens;
+    if (room < 1) {
+      throw std::invalid_argument("max_gen_toks " + std::to_string(max_tokens) + " leaves no room for a context in " +
+                                  std::to_string(settings_.max_length) + " tokens");
+    }
+    if (std::ssize(prompt) > room) {
+      prompt.erase(prompt.begin(), prompt.end() - room);
+      ++answers_.num_truncated;
+    }
+    const auto decode = [&](const std::vector<int64_t>& ids) {
+      return tokenizer_.decode(std::vector<int32_t>(ids.begin(), ids.end()));
+    };
+    const auto contains_stop = [&](const std::string& text) {
+      return std::any_of(stops.begin(), stops.end(), [&](const std::string& stop) {
+        return !stop.empty() && text.find(stop) != std::string::npos;
+      });
+    };
+    const std::vector<int64_t> ends(tokenizer_.eos_ids().begin(), tokenizer_.eos_ids().end());
+    std::string text = decode(generate_greedily(
+        model_, prompt, max_tokens, ends, [&](const std::vector<int64_t>& ids) { return contains_stop(decode(ids)); }));
+    for (const std::string& stop : stops) {
+      if (!stop.empty()) text = text.substr(0, text.find(stop));
+    }
+    return text;
+  }
+
+  const LlamaModel& model_;
+  const Tokenizer& tokenizer_;
+  const AnswerSettings& settings_;
+  Answers answers_;
+};
+
+}  // namespace
+
+ScoreRequest fit(const EncodedPair& pair, int64_t max_length) {
+  const int64_t length = std::ssize(pair.ids), cut = std::max<int64_t>(0, length - (max_length + 1));
+  if (pair.num_context - cut < 1) {
+    throw std::invalid_argument("the continuation has " + std::to_string(length - pair.num_context) +
+                                " tokens, more than the " + std::to_string(max_length) + " that are fed; shorten it");
+  }
+  return {{pair.ids.begin() + cut, pair.ids.end()}, pair.num_context - cut};
+}
+
+std::vector<ScoreRequest> rolling_requests(const std::vector<int64_t>& ids, int64_t max_length) {
+  std::vector<ScoreRequest> requests;
+  const int64_t num_tokens = std::ssize(ids) - 1;  // without the prefix
+  for (int64_t scored = 0; scored < num_tokens;) {
+    const int64_t count = std::min(max_length, num_tokens - scored);
+    const int64_t end = scored + count + 1, begin = std::max<int64_t>(0, end - (max_length + 1));
+    requests.push_back({{ids.begin() + begin, ids.begin() + end}, end - count - begin});
+    scored += count;
+  }
+  return requests;
+}
+
+Answers answer(const LlamaModel& model, const Tokenizer& tokenizer, OutputType output_type,
+               const std::vector<EvaluatedDocument>& documents, const AnswerSettings& settings) {
+  Answering answering(model, tokenizer, settings);
+  switch (output_type) {
+    case OutputType::kMultipleChoice:
+    case OutputType::kLoglikelihood:
+      return answering.loglikelihoods(documents);
+    case OutputType::kLoglikelihoodRolling:
+      return answering.rolling(documents);
+    case OutputType::kGenerateUntil:
+      break;
+  }
+  return answering.generations(documents);
+}
+
+}  // namespace moebench
