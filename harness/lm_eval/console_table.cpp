@@ -163,8 +163,8 @@ std::string console_table(const ordered_json& results, TableContent content) {
   for (const PlacedName& placed : placed_names(results.at("group_subtasks"), *shown)) {
     add_rows(results, *shown, placed, rows);
   }
-  return rendered(
-      {of_tasks ? "Tasks" : "Groups", "Version", "Filter", "n-shot", "Metric", "", "Value", "", "Stderr"}, rows);
+  return rendered({of_tasks ? "Tasks" : "Groups", "Version", "Filter", "n-shot", "Metric", "", "Value", "", "Stderr"},
+                  rows);
 }
 
 }  // namespace moebench
