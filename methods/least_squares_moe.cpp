@@ -7,8 +7,8 @@
 
 #include <ATen/ATen.h>
 
+#include "harness/adjustment/adjustment_preparation.h"
 #include "harness/adjustment/layer_adjustment.h"
-#include "harness/adjustment/layer_budget.h"
 #include "harness/converter.h"
 #include "methods/activation_gram.h"
 #include "methods/activation_markers.h"
@@ -41,9 +41,11 @@ constexpr int64_t kClusterIterations = 8;
 
 class LeastSquaresMoeObserver : public LayerObserver {
  public:
-  LeastSquaresMoeObserver(const LeastSquaresMoeOptions& options, const LayerContext& context)
-      : shape_(layer_shape(context.shape, options.adjustment.budget_slope, context.dense.index, context.num_layers)),
-        adjustment_(options.adjustment, context.dense.weights),
+  // preparation: null where nothing was prepared.
+  LeastSquaresMoeObserver(const LeastSquaresMoeOptions& options, const LayerContext& context,
+                          const AdjustmentPreparation* preparation)
+      : shape_(budgeted_shape(options.adjustment, context, preparation)),
+        adjustment_(options.adjustment, context.dense, preparation),
         energy_(context.dense.weights.gate_proj.size(0)) {}
 
   void observe(const FfnChunk& chunk) override {
@@ -137,17 +139,26 @@ class LeastSquaresMoe : public Converter {
   }
 
   void check_shape(const MoeShape& shape, const LlamaConfig& config) const override {
-    check_partition_shape(kName, shape, config);
-    check_layer_shapes(shape, options_.adjustment.budget_slope, config);
+    check_layer(shape, config);
+    check_budgets(options_.adjustment, shape, config, [&](const MoeShape& layer) { check_layer(layer, config); });
   }
 
   CalibrationRequest calibration() const override { return adjusted_calibration({}, options_.adjustment); }
 
+  std::shared_ptr<const Preparation> prepare(const ConversionContext& context) const override {
+    const LlamaConfig config = context.checkpoint.config();
+    return prepare_adjustment(options_.adjustment, context, [&](const MoeShape& layer) { check_layer(layer, config); });
+  }
+
   std::unique_ptr<LayerObserver> observe_layer(const LayerContext& context) const override {
-    return std::make_unique<LeastSquaresMoeObserver>(options_, context);
+    return std::make_unique<LeastSquaresMoeObserver>(options_, context,
+                                                     static_cast<const AdjustmentPreparation*>(context.preparation));
   }
 
  private:
+  static void check_layer(const MoeShape& shape, const LlamaConfig& config) {
+    check_partition_shape(kName, shape, config);
+  }
   std::invalid_argument no_experts(const LlamaConfig& config) const {
     return std::invalid_argument(std::string(kName) + ": at most " + std::to_string(options_.experts) +
                                  " experts do not share out " + std::to_string(config.intermediate_size) +

@@ -1,25 +1,28 @@
 #include "harness/adjustment/adjusted_converter.h"
 
+#include <functional>
 #include <optional>
 #include <utility>
 
+#include "harness/adjustment/adjustment_preparation.h"
 #include "harness/adjustment/layer_adjustment.h"
-#include "harness/adjustment/layer_budget.h"
 
 namespace moebench {
 namespace {
 
 class AdjustedObserver : public LayerObserver {
  public:
-  AdjustedObserver(const Converter& inner, const AdjustmentOptions& options, const LayerContext& context)
-      : shape_(layer_shape(context.shape, options.budget_slope, context.dense.index, context.num_layers)) {
+  // preparation: null where nothing was prepared.
+  AdjustedObserver(const Converter& inner, const AdjustmentOptions& options, const LayerContext& context,
+                   const AdjustmentPreparation* preparation)
+      : shape_(budgeted_shape(options, context, preparation)) {
     inner_ = inner.observe_layer({.dense = context.dense,
                                   .num_layers = context.num_layers,
                                   .shape = shape_,
                                   .seed = context.seed,
                                   .num_domains = context.num_domains,
-                                  .preparation = context.preparation});
-    if (options.changes_layers()) adjustment_.emplace(options, context.dense.weights);
+                                  .preparation = preparation == nullptr ? nullptr : preparation->own.get()});
+    if (options.changes_layers()) adjustment_.emplace(options, context.dense, preparation);
   }
 
   void observe(const FfnChunk& chunk) override {
@@ -42,26 +45,24 @@ class AdjustedObserver : public LayerObserver {
 class AdjustedConverter : public Converter {
  public:
   AdjustedConverter(std::shared_ptr<const Converter> inner, const AdjustmentOptions& options)
-      : inner_(std::move(inner)), options_(options) {
-    check_adjustment(options_, "adjust");
-  }
+      : inner_(std::move(inner)), options_(options) {}
 
   MoeShape shape_for(double active_ratio, const LlamaConfig& config) const override {
     return inner_->shape_for(active_ratio, config);
   }
   void check_shape(const MoeShape& shape, const LlamaConfig& config) const override {
     inner_->check_shape(shape, config);
-    check_layer_shapes(shape, options_.budget_slope, config);
-    for (int64_t layer = 0; layer < config.num_layers; ++layer) {
-      inner_->check_shape(layer_shape(shape, options_.budget_slope, layer, config.num_layers), config);
-    }
+    check_budgets(options_, shape, config, fits_inner(config));
   }
   CalibrationRequest calibration() const override { return adjusted_calibration(inner_->calibration(), options_); }
   std::shared_ptr<const Preparation> prepare(const ConversionContext& context) const override {
-    return inner_->prepare(context);
+    const auto preparation = prepare_adjustment(options_, context, fits_inner(context.checkpoint.config()));
+    preparation->own = inner_->prepare(context);
+    return preparation;
   }
   std::unique_ptr<LayerObserver> observe_layer(const LayerContext& context) const override {
-    return std::make_unique<AdjustedObserver>(*inner_, options_, context);
+    return std::make_unique<AdjustedObserver>(*inner_, options_, context,
+                                              static_cast<const AdjustmentPreparation*>(context.preparation));
   }
   void finish(const ConversionContext& context, Conversion& conversion) const override {
     inner_->finish(context, conversion);
@@ -69,6 +70,10 @@ class AdjustedConverter : public Converter {
   RetrainRecipe retrain_recipe() const override { return inner_->retrain_recipe(); }
 
  private:
+  std::function<void(const MoeShape&)> fits_inner(const LlamaConfig& config) const {
+    return [this, config](const MoeShape& shape) { inner_->check_shape(shape, config); };
+  }
+
   std::shared_ptr<const Converter> inner_;
   AdjustmentOptions options_;
 };
@@ -76,7 +81,9 @@ class AdjustedConverter : public Converter {
 }  // namespace
 
 std::shared_ptr<const Converter> adjusted(std::shared_ptr<const Converter> inner, const AdjustmentOptions& options) {
-  const bool is_off = !options.changes_layers() && options.budget_slope == 0 && options.propagate == "auto";
+  check_adjustment(options, "adjust");
+  const bool is_off = !options.changes_layers() && options.budgets == "linear" && options.budget_slope == 0 &&
+                      options.propagate == "auto";
   if (is_off) return inner;
   return std::make_shared<AdjustedConverter>(std::move(inner), options);
 }

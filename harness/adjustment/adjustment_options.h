@@ -10,7 +10,9 @@ struct AdjustmentOptions {
   std::string compensation = "none";
   double ridge = 0.01;
   std::string token_weights = "none";
+  std::string target = "layer";
   bool moment_alignment = false;
+  std::string budgets = "linear";
   double budget_slope = 0;
   std::string visits = "top_k";
   std::string propagate = "auto";
@@ -23,13 +25,21 @@ struct AdjustmentOptions {
     visit(
         "compensation", compensation,
         "for what a token does not visit: none, mean (its mean output) or least_squares (down_proj and biases refitted "
-        "on what is active, towards the dense output)",
+        "on what is active, towards the target)",
         {"none", "mean", "least_squares"});
     visit("ridge", ridge, "least_squares: ridge, times the mean of the Gram matrix's diagonal");
     visit("token_weights", token_weights,
           "in the regressions: none or residual (1 / norm of the stream that the output joins)", {"none", "residual"});
+    visit("target", target,
+          "what adjusted outputs are fitted to: layer (the dense layer's output on the same inputs) or teacher (what "
+          "leads from the converted layers' stream to the dense model's after this layer)",
+          {"layer", "teacher"});
     visit("moment_alignment", moment_alignment,
-          "give every channel of the output the dense layer's mean and variance (as LLaMA-MoE-v2's code)");
+          "give every channel of the output the target's mean and variance (as LLaMA-MoE-v2's code)");
+    visit("budgets", budgets,
+          "active experts of the layers: linear (as budget_slope says) or measured (so that the final hidden states "
+          "move least, by how far they move with neurons of one layer missing); the shape's on average",
+          {"linear", "measured"});
     visit("budget_slope", budget_slope,
           "share of active experts falls linearly from 1 + slope times the shape's in the first layer to 1 - slope in "
           "the last; -1 to 1");

@@ -58,7 +58,7 @@ void add_missing_mean(const LayerEvidence& evidence, LayerConversion& conversion
   double weights = 0;
   for (const EvidenceTokens& window : evidence.windows()) {
     const at::Tensor output = layer.forward(window.inputs);
-    missing += (window.outputs.to(at::kFloat) - output.to(at::kFloat)).sum({0}, false, at::kDouble).to(at::kCPU);
+    missing += (window.targets.to(at::kFloat) - output.to(at::kFloat)).sum({0}, false, at::kDouble).to(at::kCPU);
     weights += routing_matrix(layer, window.inputs).weights.sum(at::kDouble).item<double>();
   }
   const double num_tokens = static_cast<double>(evidence.num_tokens());
@@ -71,9 +71,9 @@ double relative_error(const LayerEvidence& evidence, const LayerConversion& conv
   const MoeLayer layer(evidence.dense(), conversion);
   double error = 0, total = 0;
   for (const EvidenceTokens& window : evidence.windows()) {
-    const at::Tensor weights = window.weights.unsqueeze(1), outputs = window.outputs.to(at::kFloat);
-    error += squared_sum((layer.forward(window.inputs).to(at::kFloat) - outputs) * weights);
-    total += squared_sum(outputs * weights);
+    const at::Tensor weights = window.weights.unsqueeze(1), targets = window.targets.to(at::kFloat);
+    error += squared_sum((layer.forward(window.inputs).to(at::kFloat) - targets) * weights);
+    total += squared_sum(targets * weights);
   }
   return error / total;
 }
@@ -90,7 +90,7 @@ RefitErrors refit_outputs(const LayerEvidence& evidence, double ridge, LayerConv
   RidgeRegression regression(readout.num_features(), start.size(1));
   for (const EvidenceTokens& window : evidence.windows()) {
     const at::Tensor weights = window.weights.unsqueeze(1);
-    regression.observe(readout.features(window.inputs).mul_(weights), window.outputs.to(at::kFloat) * weights);
+    regression.observe(readout.features(window.inputs).mul_(weights), window.targets.to(at::kFloat) * weights);
   }
   const at::Tensor gram = regression.gram();
   at::Tensor penalty = at::full({readout.num_features()}, ridge, at::kDouble).mul_(gram.diagonal().mean());

@@ -6,6 +6,18 @@
 #include "harness/adjustment/ridge_router.h"
 
 namespace moebench {
+namespace {
+
+std::vector<at::Tensor> teacher_after(int64_t layer, const AdjustmentPreparation* preparation) {
+  if (preparation == nullptr || !preparation->teacher) return {};
+  return preparation->teacher->after_layer(layer);
+}
+
+}  // namespace
+
+LayerAdjustment::LayerAdjustment(const AdjustmentOptions& options, const DenseLayer& dense,
+                                 const AdjustmentPreparation* preparation)
+    : options_(options), evidence_(dense.weights, options.token_weights, teacher_after(dense.index, preparation)) {}
 
 void LayerAdjustment::apply(LayerConversion& conversion) const {
   if (conversion.keep_dense || !options_.changes_layers()) return;
@@ -41,6 +53,10 @@ void LayerAdjustment::apply_outputs(LayerConversion& conversion) const {
 }
 
 CalibrationRequest adjusted_calibration(CalibrationRequest own, const AdjustmentOptions& options) {
+  if (options.budgets == "measured" && !own.needs_text) {
+    own.needs_text = true;
+    own.observes_layers = false;
+  }
   if (options.changes_layers()) own.needs_text = own.observes_layers = true;
   if (options.propagate == "converted" || (options.propagate == "auto" && options.refits_outputs())) {
     own.propagation = Propagation::kConverted;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "harness/adjustment/adjustment_options.h"
+#include "harness/adjustment/adjustment_preparation.h"
 #include "harness/adjustment/layer_evidence.h"
 #include "harness/conversion.h"
 #include "harness/converter.h"
@@ -10,8 +11,8 @@ namespace moebench {
 
 class LayerAdjustment {
  public:
-  LayerAdjustment(const AdjustmentOptions& options, const GatedMlpWeights& dense)
-      : options_(options), evidence_(dense, options.token_weights) {}
+  // preparation: null where nothing was prepared. Takes the layer from its teacher stream.
+  LayerAdjustment(const AdjustmentOptions& options, const DenseLayer& dense, const AdjustmentPreparation* preparation);
 
   void observe(const FfnChunk& chunk) { evidence_.observe(chunk); }
   const LayerEvidence& evidence() const { return evidence_; }

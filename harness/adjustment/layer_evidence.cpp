@@ -1,6 +1,7 @@
 #include "harness/adjustment/layer_evidence.h"
 
 #include <cmath>
+#include <utility>
 
 #include <ATen/ATen.h>
 
@@ -10,15 +11,21 @@ at::Tensor residual_token_weights(const at::Tensor& residual, const at::Tensor& 
   return (residual.to(at::kFloat) + output.to(at::kFloat)).norm(2, {1}).reciprocal_();
 }
 
-LayerEvidence::LayerEvidence(const GatedMlpWeights& dense, const std::string& token_weights)
-    : dense_(dense), weigh_by_residual_(token_weights == "residual") {}
+LayerEvidence::LayerEvidence(const GatedMlpWeights& dense, const std::string& token_weights,
+                             std::vector<at::Tensor> teacher)
+    : dense_(dense), teacher_(std::move(teacher)), weigh_by_residual_(token_weights == "residual") {}
+
+at::Tensor LayerEvidence::target_of(const FfnChunk& chunk) const {
+  if (teacher_.empty()) return at::linear(chunk.activations, dense_.down_proj);
+  return teacher_.at(windows_.size()) - chunk.residual;
+}
 
 void LayerEvidence::observe(const FfnChunk& chunk) {
-  const at::Tensor outputs = at::linear(chunk.activations, dense_.down_proj);
-  const at::Tensor weights = weigh_by_residual_ ? residual_token_weights(chunk.residual, outputs)
-                                                : at::ones({outputs.size(0)}, outputs.options().dtype(at::kFloat));
-  windows_.push_back({chunk.inputs, outputs, weights});
-  num_tokens_ += outputs.size(0);
+  const at::Tensor targets = target_of(chunk);
+  const at::Tensor weights = weigh_by_residual_ ? residual_token_weights(chunk.residual, targets)
+                                                : at::ones({targets.size(0)}, targets.options().dtype(at::kFloat));
+  windows_.push_back({chunk.inputs, targets, weights});
+  num_tokens_ += targets.size(0);
   squared_weights_ += weights.square().sum(at::kDouble).item<double>();
 }
 

@@ -45,7 +45,7 @@ void align_moments(const LayerEvidence& evidence, LayerConversion& conversion) {
   ChannelMoments wanted(dense.down_proj.size(0)), converted(dense.down_proj.size(0));
   double weights = 0;
   for (const EvidenceTokens& window : evidence.windows()) {
-    wanted.observe(window.outputs);
+    wanted.observe(window.targets);
     converted.observe(layer.forward(window.inputs));
     weights += routing_matrix(layer, window.inputs).weights.sum(at::kDouble).item<double>();
   }

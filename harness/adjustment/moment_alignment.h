@@ -6,9 +6,9 @@
 
 namespace moebench {
 
-// Gives every channel of the output the dense output's mean and variance over the tokens (unweighted): with
-// a = sqrt(var_dense / var_converted), rows of all down projections and all biases are multiplied by a, and
-// mean_dense - a mean_converted is added. Exact wherever add_constant_output is: with a shared expert, or where the
+// Gives every channel of the output the targets' mean and variance over the tokens (unweighted): with
+// a = sqrt(var_target / var_converted), rows of all down projections and all biases are multiplied by a, and
+// mean_target - a mean_converted is added. Exact wherever add_constant_output is: with a shared expert, or where the
 // weights of a token's experts have the same sum for every token.
 void align_moments(const LayerEvidence& evidence, LayerConversion& conversion);
 

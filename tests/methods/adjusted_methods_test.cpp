@@ -130,6 +130,67 @@ TEST(AdjustedConverterTest, BudgetsReachTheMethod) {
   EXPECT_EQ(conversion.layers[1].top_k, 6);
 }
 
+// Shapes with room: many experts, a few of them active.
+TEST(AdjustedConverterTest, MeasuredBudgetsHaveTheShapesMean) {
+  const MemoryCheckpoint checkpoint(test_config());
+  const CalibrationText text{.domains = {"text"},
+                             .windows = {at::randint(67, {4, 40}, at::detail::createCPUGenerator(1), at::kLong)}};
+  std::vector<std::pair<std::shared_ptr<const Converter>, std::string>> layouts = {
+      {make_converter("least_squares_moe", {{"budgets", "measured"}}), "S4A4E16"}};
+  for (const auto& [method, layout] : {std::pair{"cmoe", "S4A4E16"},
+                                       {"random_split", "S0A8E16"},
+                                       {"static_pruning", "S40A0E64"},
+                                       {"llama_moe", "S0A4E16"}}) {
+    layouts.emplace_back(adjusted(make_converter(method), {.budgets = "measured"}), layout);
+  }
+  for (const auto& [converter, layout] : layouts) {
+    const MoeShape shape = parse_moe_shape(layout, 64);
+    converter->check_shape(shape, checkpoint.config());
+    const Conversion conversion =
+        convert_all(checkpoint, {}, &text, {{.converter = converter.get(), .shape = shape}}).front();
+    int64_t active = 0;
+    for (const LayerConversion& layer : conversion.layers) {
+      active += layer.top_k * shape.expert_intermediate_size;
+      if (layer.shared) active += layer.shared->neurons.numel();
+    }
+    EXPECT_EQ(active, 2 * shape.active_neurons()) << layout;
+  }
+}
+
+TEST(AdjustedConverterTest, MeasuringReadsTextThatTheMethodDoesNot) {
+  const std::shared_ptr<const Converter> method = make_converter("random_split", {{"router", "oracle"}});
+  ASSERT_FALSE(method->calibration().needs_text);
+  const CalibrationRequest request = adjusted(method, {.budgets = "measured"})->calibration();
+  EXPECT_TRUE(request.needs_text);
+  EXPECT_FALSE(request.observes_layers);
+}
+
+// On one stream the teacher's next residual is the dense layer's output away; on the converted layers' own stream, the
+// refit that aims at it makes up for what earlier layers did.
+TEST(AdjustedConverterTest, TeachersTargetIsTheLayersOnTheDenseStreamAndLeadsNearerOnTheConvertedOne) {
+  const MemoryCheckpoint checkpoint(test_config());
+  const CalibrationText text{.domains = {"text"},
+                             .windows = {at::randint(67, {6, 40}, at::detail::createCPUGenerator(1), at::kLong)}};
+  const MoeShape shape = parse_moe_shape("S32A0E64", 64);
+  const at::NoGradGuard no_grad;
+  const at::Tensor wanted = LlamaModel::load(checkpoint, {}).forward(text.windows[0]);
+  const auto distance = [&](const std::string& target, const std::string& propagate) {
+    const auto converter =
+        adjusted(make_converter("static_pruning", {{"criterion", "energy"}}), {.compensation = "least_squares",
+                                                                               .ridge = 1e-6,
+                                                                               .token_weights = "residual",
+                                                                               .target = target,
+                                                                               .propagate = propagate});
+    LlamaModel model = LlamaModel::load(checkpoint, {});
+    apply_conversion(convert_all(checkpoint, {}, &text, {{.converter = converter.get(), .shape = shape}}).front(),
+                     model);
+    return (model.forward(text.windows[0]) - wanted).square().sum().item<double>();
+  };
+  const double layer = distance("layer", "dense");
+  EXPECT_NEAR(distance("teacher", "dense"), layer, 1e-3 * layer);
+  EXPECT_LT(distance("teacher", "converted"), distance("layer", "converted"));
+}
+
 TEST(AdjustedConverterTest, RefitOfAPrunedLayerIsStaticPrunings) {
   const nlohmann::json energy = {{"criterion", "energy"}, {"token_weights", "residual"}, {"ridge", 0.02}};
   nlohmann::json refitted = energy;
@@ -155,10 +216,12 @@ TEST(AdjustedConverterTest, LayersAfterARefittedOneSeeItsOutputs) {
   EXPECT_TRUE(adjusted(method, {.router = "ridge"})->calibration().needs_text);
 }
 
-TEST(AdjustedConverterTest, RefusesNumbersOutOfRange) {
+TEST(AdjustedConverterTest, RefusesNumbersOutOfRangeAndSwitchesThatContradict) {
   const std::shared_ptr<const Converter> method = make_converter("random_split");
   EXPECT_THROW(adjusted(method, {.compensation = "least_squares", .ridge = 0}), std::invalid_argument);
   EXPECT_THROW(adjusted(method, {.budget_slope = 1.5}), std::invalid_argument);
+  EXPECT_THROW(adjusted(method, {.budgets = "measured", .budget_slope = 0.3}), std::invalid_argument);
+  EXPECT_THROW(adjusted(method, {.target = "teacher"}), std::invalid_argument);
 }
 
 }  // namespace
