@@ -10,6 +10,7 @@
 #include "harness/lm_eval/document_builder.h"
 #include "harness/lm_eval/task_library.h"
 #include "tests/fixtures/temporary_folder.h"
+#include "tests/lm_eval/hellaswag_copy.h"
 #include "tests/lm_eval/task_data_fixture.h"
 
 namespace moebench {
@@ -106,16 +107,8 @@ TEST_F(Smollm2RequestsTest, HellaswagOnItsOriginalFieldsHasLmEvalsRequests) {
 
 // The copy has ctx for ctx_a, and no ctx_b.
 TEST_F(Smollm2RequestsTest, HellaswagOnThePreprocessedCopyHasLmEvalsRequests) {
-  std::ifstream file(kSharedData / "tasks" / "hellaswag" / "validation.preprocessed.jsonl");
-  std::string lines, line;
-  for (int number = 0; number < 50 && std::getline(file, line); ++number) {
-    Json document = Json::parse(line);
-    document["ctx_a"] = document["ctx"];
-    document["ctx_b"] = "";
-    lines += document.dump() + "\n";
-  }
   const TemporaryFolder folder;
-  folder.write("hellaswag/validation.jsonl", lines);
+  folder.write("hellaswag/validation.jsonl", hellaswag_copy(50));
   const DataFolder data(folder.path());
   expect_same_job("hellaswag_local_0");
 }
