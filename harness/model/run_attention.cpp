@@ -11,7 +11,7 @@ namespace moebench {
 namespace {
 
 // A product's rows come out the same however many there are, from 16 on; a sum over keys the same with zeros behind it,
-// up to 384: MKL's fp32 products on one thread. Tested by tests/scoring.
+// up to 384: MKL's fp32 products on one thread, with AVX-512. Tested by tests/scoring.
 constexpr int64_t kFewestRows = 16, kKeysAtATime = 256;
 constexpr int64_t kQueriesAtATime = 128;
 
