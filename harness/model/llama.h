@@ -68,9 +68,9 @@ class LlamaModel {
   // ids: [B, T] int64. Returns the final hidden states after the last norm, [B, T, D]. With a cache, ids continue it.
   // Throws std::invalid_argument for an id outside the vocabulary or a text longer than max_position_embeddings.
   at::Tensor forward(const at::Tensor& ids, KvCache* cache = nullptr) const;
-  // Final hidden states of the runs' tokens, one run after the other: [tokens, D]. For one thread: on the CPU, a
-  // token's bits depend on its own text alone, not on the runs that it was cut into nor on those computed beside it.
-  // Throws as above.
+  // Final hidden states of the runs' tokens, one run after the other: [tokens, D]. For one thread: on a CPU with
+  // AVX-512, a token's bits depend on its own text alone, not on the runs that it was cut into nor on those computed
+  // beside it. Throws as above.
   at::Tensor forward(std::span<TokenRun* const> runs) const;
   at::Tensor logits(const at::Tensor& hidden) const;  // [..., D] → [..., vocab_size] in the model's dtype
 
