@@ -7,15 +7,10 @@
 #include <pcre2.h>
 
 #include "harness/checkpoint/utf8.h"
+#include "harness/text/pcre2_pattern.h"
 
 namespace moebench {
 namespace {
-
-std::string message_of(int error) {
-  PCRE2_UCHAR text[256];
-  pcre2_get_error_message(error, text, sizeof text);
-  return reinterpret_cast<const char*>(text);
-}
 
 [[noreturn]] void refuse(const std::string& pattern, const std::string& construct) {
   throw std::invalid_argument("pattern '" + pattern + "': '" + construct +
@@ -58,21 +53,6 @@ std::string translate(const std::string& pattern) {
   return translated;
 }
 
-pcre2_code* compile(const std::string& pattern) {
-  constexpr uint32_t kOptions = PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C;
-  const std::string translated = translate(pattern);
-  const std::unique_ptr<pcre2_compile_context, decltype(&pcre2_compile_context_free)> context(
-      pcre2_compile_context_create(nullptr), &pcre2_compile_context_free);
-  pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
-  int error = 0;
-  size_t offset = 0;
-  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(), kOptions, &error,
-                                   &offset, context.get());
-  if (code == nullptr) throw std::invalid_argument("pattern '" + pattern + "': " + message_of(error));
-  pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);  // without JIT the same matches, slower
-  return code;
-}
-
 using MatchData = std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)>;
 
 // Walks the matches left to right. An empty match may follow a match at once, but not an empty one (Python 3.7 on).
@@ -90,7 +70,7 @@ void for_each_match(const std::shared_ptr<const void>& owner, const std::string&
     const int found =
         pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), from, options, data.get(), nullptr);
     if (found == PCRE2_ERROR_NOMATCH) return;
-    if (found < 0) throw std::runtime_error("pattern '" + pattern + "' gave up on a text: " + message_of(found));
+    if (found < 0) throw std::runtime_error("pattern '" + pattern + "' gave up on a text: " + pcre2_message(found));
     visit(offsets, count);
     from = offsets[1];
     options = PCRE2_NO_UTF_CHECK | (offsets[0] == offsets[1] ? PCRE2_NOTEMPTY_ATSTART : 0);
@@ -101,8 +81,12 @@ void for_each_match(const std::shared_ptr<const void>& owner, const std::string&
 
 PythonRegex::PythonRegex(const std::string& pattern) : pattern_(pattern) {
   if (find_invalid_utf8(pattern) != std::string::npos) throw std::invalid_argument("a pattern is not UTF-8");
-  code_ = std::shared_ptr<const void>(
-      compile(pattern), [](const void* code) { pcre2_code_free(static_cast<pcre2_code*>(const_cast<void*>(code))); });
+  const std::string translated = translate(pattern);
+  try {
+    code_ = compile_pcre2(translated, 0);
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument("pattern '" + pattern + "': " + error.what());
+  }
 }
 
 std::vector<std::vector<std::string>> PythonRegex::find_all(std::string_view text) const {

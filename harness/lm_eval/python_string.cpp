@@ -104,10 +104,6 @@ std::string escaped(char32_t character) {
 
 }  // namespace
 
-bool is_python_space(char32_t character) {
-  return is_whitespace(character) || (character >= 0x1C && character <= 0x1F);
-}
-
 std::string_view left_strip(std::string_view text) { return left_strip_if(text, is_python_space); }
 std::string_view right_strip(std::string_view text) { return right_strip_if(text, is_python_space); }
 std::string_view strip(std::string_view text) { return left_strip(right_strip(text)); }

@@ -8,8 +8,6 @@
 
 namespace moebench {
 
-bool is_python_space(char32_t character);  // str.isspace: White_Space and U+001C to U+001F
-
 std::string_view left_strip(std::string_view text);  // of white space
 std::string_view right_strip(std::string_view text);
 std::string_view strip(std::string_view text);

@@ -21,6 +21,9 @@ struct EncodedPair {
 // that the tokenizer lacks; std::runtime_error if either is not UTF-8.
 EncodedPair encode_pair(const Tokenizer& tokenizer, std::string_view context, std::string_view continuation);
 
+// A text that goes on: with the BOS that the tokenizer adds by default, unless the text brings it along; without EOS.
+std::vector<int64_t> encode_from_start(const Tokenizer& tokenizer, std::string_view text);
+
 // BOS, else EOS. Throws std::invalid_argument if the tokenizer has neither.
 int64_t prefix_token(const Tokenizer& tokenizer);
 

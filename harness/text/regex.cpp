@@ -6,16 +6,11 @@
 #include <pcre2.h>
 
 #include "harness/checkpoint/utf8.h"
+#include "harness/text/pcre2_pattern.h"
 #include "harness/text/unicode.h"
 
 namespace moebench {
 namespace {
-
-std::string message_of(int error) {
-  PCRE2_UCHAR text[256];
-  pcre2_get_error_message(error, text, sizeof text);
-  return reinterpret_cast<const char*>(text);
-}
 
 [[noreturn]] void refuse(const std::string& pattern, size_t offset, const std::string& construct) {
   throw std::runtime_error("pattern '" + pattern + "': '" + construct + "' at byte " + std::to_string(offset) +
@@ -64,30 +59,16 @@ std::string translate(const std::string& pattern) {
   return translated;
 }
 
-pcre2_code* compile(const std::string& pattern) {
-  // Ruby's ^ and $ always match at line ends.
-  constexpr uint32_t kOptions = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
-  const std::unique_ptr<pcre2_compile_context, decltype(&pcre2_compile_context_free)> context(
-      pcre2_compile_context_create(nullptr), &pcre2_compile_context_free);
-  pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
-  int error = 0;
-  size_t offset = 0;
-  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), kOptions, &error,
-                                   &offset, context.get());
-  if (code == nullptr) {
-    throw std::runtime_error("pattern '" + pattern + "': " + message_of(error) + " at byte " + std::to_string(offset));
-  }
-  pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);  // without JIT the same matches, slower
-  return code;
-}
-
 }  // namespace
 
 Regex::Regex(const std::string& pattern) {
   require_utf8(pattern, "pattern");
-  code_ = std::shared_ptr<const void>(compile(translate(pattern)), [](const void* code) {
-    pcre2_code_free(static_cast<pcre2_code*>(const_cast<void*>(code)));
-  });
+  const std::string translated = translate(pattern);
+  try {
+    code_ = compile_pcre2(translated, PCRE2_MULTILINE);  // Ruby's ^ and $ always match at line ends
+  } catch (const std::invalid_argument& error) {
+    throw std::runtime_error("pattern '" + translated + "': " + error.what());
+  }
 }
 
 Regex Regex::literal(std::string_view text) {
@@ -132,7 +113,7 @@ bool RegexSearch::next() {
                                   state.from, PCRE2_NO_UTF_CHECK, state.match, nullptr);
     if (found == PCRE2_ERROR_NOMATCH) break;
     if (found < 0) {
-      throw std::runtime_error("a pre-tokenizer pattern gave up on this text: " + message_of(found));
+      throw std::runtime_error("a pre-tokenizer pattern gave up on this text: " + pcre2_message(found));
     }
     if (begin() != end() || end() != state.last_end) {
       state.from = state.last_end = end();

@@ -72,6 +72,10 @@ bool is_whitespace(char32_t character) {
          character == 0x2029 || character == 0x202F || character == 0x205F || character == 0x3000;
 }
 
+bool is_python_space(char32_t character) {
+  return is_whitespace(character) || (character >= 0x1C && character <= 0x1F);
+}
+
 bool is_word_character(char32_t character) {
   switch (utf8proc_category(static_cast<utf8proc_int32_t>(character))) {
     case UTF8PROC_CATEGORY_LU:

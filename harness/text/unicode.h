@@ -19,6 +19,7 @@ void append_character(std::string& text, char32_t character);
 size_t count_characters(std::string_view text);
 
 bool is_whitespace(char32_t character);      // property White_Space
+bool is_python_space(char32_t character);    // str.isspace of Python: White_Space and U+001C to U+001F
 bool is_word_character(char32_t character);  // \w of UTS #18: alphabetic, mark, decimal, connector, joiner
 
 // Normalisation form C.
