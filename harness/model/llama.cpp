@@ -79,7 +79,8 @@ at::Tensor LlamaModel::forward(const at::Tensor& ids, KvCache* cache) const {
 at::Tensor LlamaModel::forward(std::span<TokenRun* const> runs) const {
   std::vector<int64_t> ids, positions;
   for (const TokenRun* const run : runs) {
-    for (int64_t token = 0; token < run->num_tokens(); ++token) positions.push_back(run->first_position() + token);
+    const int64_t first = run->first_position();
+    for (int64_t token = 0; token < run->num_tokens(); ++token) positions.push_back(first + token);
     ids.insert(ids.end(), run->ids.begin(), run->ids.end());
   }
   // Elementwise operators compute what does not fill their vectors otherwise than the rest: rows of a multiple of any

@@ -48,12 +48,20 @@ TokenScores score_alone(const LlamaModel& model, const ScoreRequest& request) {
   return score_hidden(model, hidden.slice(0, request.first_scored - 1), ids.slice(0, request.first_scored));
 }
 
-// Those of a batch, in ascending order of what they feed; from `first` of that order on.
+// The first of them that make up a batch. In ascending order of what they feed.
 std::span<const ScoreRequest* const> batch_from(std::span<const ScoreRequest* const> requests, int64_t tokens_a_batch) {
   int64_t tokens = 0;
   size_t count = 0;
-  while (count < requests.size() && (count == 0 || tokens + std::ssize(requests[count]->ids) <= tokens_a_batch)) {
-    tokens += std::ssize(requests[count++]->ids);
+  for (; count < requests.size(); ++count) {
+    const std::vector<int64_t>& ids = requests[count]->ids;
+    // What the request before it begins with is computed with that one; the scored tokens are held for each.
+    int64_t shared = 0;
+    if (count > 0) {
+      const std::vector<int64_t>& before = requests[count - 1]->ids;
+      shared = std::mismatch(ids.begin(), ids.end(), before.begin(), before.end()).first - ids.begin();
+    }
+    tokens += std::ssize(ids) - shared + std::ssize(ids) - requests[count]->first_scored;
+    if (count > 0 && tokens > tokens_a_batch) break;
   }
   return requests.first(count);
 }

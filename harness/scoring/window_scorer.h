@@ -30,11 +30,12 @@ struct ScoringProgress {
 
 // How the work is cut up. On a CPU with AVX-512 results do not depend on it, to the bit.
 struct ScoringPlan {
-  int64_t tokens_a_pack = 512;  // computed side by side by one thread
-  int64_t tokens_a_batch =
-      16384;                   // packs of which are shared among the threads; their scores are held until it is done
-  int64_t fewest_shared = 16;  // what requests have in common at their beginning is computed once from so many tokens
-                               // on; 0: never
+  // Computed side by side by one thread.
+  int64_t tokens_a_pack = 512;
+  // New and scored tokens of requests that are planned together; packs of them are shared among the threads.
+  int64_t tokens_a_batch = 16384;
+  // What requests have in common at their beginning is computed once from so many tokens on; 0: never.
+  int64_t fewest_shared = 16;
 };
 
 // One result per request, in their order; a request's does not depend on the others: not on their number, their order
