@@ -158,6 +158,8 @@ Json mappings(const Fields& fields, const std::string& key, const char* must_hav
   return list;
 }
 
+constexpr int64_t kMostNewTokens = 1 << 20;
+
 Json generation_kwargs(const Fields& fields, const TaskDefinition& definition) {
   if (definition.output_type != OutputType::kGenerateUntil) return nullptr;
   Json kwargs = fields.get("generation_kwargs");
@@ -166,6 +168,15 @@ Json generation_kwargs(const Fields& fields, const TaskDefinition& definition) {
   if (!kwargs.is_object()) fields.fail("generation_kwargs", "must be a mapping");
   if (!kwargs.contains("until")) kwargs["until"] = stop;
   if (kwargs["until"].is_string()) kwargs["until"] = Json::array({kwargs["until"]});
+  const Json& until = kwargs["until"];
+  const bool are_texts =
+      until.is_array() && std::all_of(until.begin(), until.end(), [](const Json& text) { return text.is_string(); });
+  if (!are_texts) fields.fail("generation_kwargs", "has an until that is neither a text nor a list of texts");
+  const Json max_tokens = kwargs.value("max_gen_toks", Json(256));
+  if (!max_tokens.is_number_integer() || max_tokens < 1 || max_tokens > kMostNewTokens) {
+    fields.fail("generation_kwargs",
+                "has a max_gen_toks that is not a whole number from 1 to " + std::to_string(kMostNewTokens));
+  }
   const Json temperature = kwargs.value("temperature", Json(0.0));
   if (temperature.is_number() && kwargs.contains("temperature")) kwargs["temperature"] = temperature.get<double>();
   if (temperature != 0 || kwargs.value("do_sample", Json(false)) != false) {

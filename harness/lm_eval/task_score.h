@@ -16,6 +16,8 @@
 
 namespace moebench {
 
+inline constexpr int64_t kBootstrapIterations = 100000;  // lm-eval's default
+
 struct MetricScore {
   TaskMetric metric;
   std::string filter;
@@ -37,7 +39,8 @@ void check_scoring(const TaskSelection& selection);
 // responses: of each document one an instance. documents are not empty. Throws std::invalid_argument for a metric or a
 // filter that is not supported, naming the task.
 TaskScore score_task(const TaskDefinition& definition, const std::vector<EvaluatedDocument>& documents,
-                     const std::vector<std::vector<Response>>& responses, int64_t bootstrap_iterations = 100000);
+                     const std::vector<std::vector<Response>>& responses,
+                     int64_t bootstrap_iterations = kBootstrapIterations);
 
 struct GroupMetricScore {
   std::string metric, filter;

@@ -14,11 +14,6 @@ Response as_response(const TokenScores& scores) {
   return {.loglikelihood = scores.sum(), .is_greedy = is_greedy};
 }
 
-std::vector<int64_t> encode(const Tokenizer& tokenizer, const std::string& text) {
-  const std::vector<int32_t> ids = tokenizer.encode_with_defaults(text);
-  return {ids.begin(), ids.end()};
-}
-
 class Answering {
  public:
   Answering(const LlamaModel& model, const Tokenizer& tokenizer, const AnswerSettings& settings)
@@ -106,14 +101,12 @@ class Answering {
   }
 
   std::vector<std::string> stop_strings() const {
-    const nlohmann::ordered_json until = settings_.generation_kwargs.value("until", nlohmann::ordered_json::array());
-    if (until.is_string()) return {until.get<std::string>()};
-    return until.get<std::vector<std::string>>();
+    return settings_.generation_kwargs.at("until").get<std::vector<std::string>>();
   }
 
   // Up to the first stop string or EOS; room for all new tokens is made on the context's left.
   std::string generate(const std::string& context, const std::vector<std::string>& stops, int64_t max_tokens) {
-    std::vector<int64_t> prompt = encode(tokenizer_, context);
+    std::vector<int64_t> prompt = encode_from_start(tokenizer_, context);
     if (prompt.empty()) prompt = {prefix_token(tokenizer_)};
     const int64_t room = settings_.max_length - max_tokens;
     if (room < 1) {

@@ -134,6 +134,12 @@ TEST_F(TaskFileTest, WrongValuesAreRefusedByKey) {
   EXPECT_THAT(refusal([&] { define("task: a\ndataset_path: json\noutput_type: multiple\n"); }),
               HasSubstr("'output_type' is 'multiple'; known: multiple_choice"));
   EXPECT_THAT(refusal([&] { define("dataset_path: json\n"); }), HasSubstr("'task' is missing"));
+  const std::string generating = "task: a\ndataset_path: json\ntest_split: test\ndoc_to_text: q\ndoc_to_target: a\n";
+  EXPECT_THAT(refusal([&] { define(generating + "generation_kwargs: {until: [1]}\n"); }), HasSubstr("until"));
+  for (const std::string count : {"0", "-5", "1.5", "many", "9999999999999"}) {
+    EXPECT_THAT(refusal([&] { define(generating + "generation_kwargs: {max_gen_toks: " + count + "}\n"); }),
+                HasSubstr("max_gen_toks"));
+  }
 }
 
 TEST_F(TaskFileTest, FunctionsAreBuiltInOrRefusedByName) {
