@@ -1,9 +1,9 @@
 #include "harness/commands/downstream.h"
 
+#include <algorithm>
 #include <chrono>
 #include <stdexcept>
 
-#include <ATen/Version.h>
 #include <fmt/format.h>
 
 #include "harness/atomic_file.h"
@@ -12,6 +12,7 @@
 #include "harness/lm_eval/console_table.h"
 #include "harness/lm_eval/results_file.h"
 #include "harness/lm_eval/samples_file.h"
+#include "harness/options.h"
 #include "harness/scoring/answers.h"
 
 namespace moebench {
@@ -19,6 +20,10 @@ namespace {
 
 constexpr const char* kLmEvalVersion = "0.4.13";  // whose numbers these are
 constexpr const char* kModelSource = "moebench";
+
+constexpr const char* kKind = "lm-eval";  // of progress
+
+double amount_of(const TaskDocuments& documents) { return static_cast<double>(documents.documents.size()); }
 
 template <class Number>
 nlohmann::ordered_json or_null(const std::optional<Number>& number) {
@@ -46,7 +51,7 @@ nlohmann::ordered_json run_config(const DownstreamArguments& arguments, const Mo
           {"device", model.device},
           {"use_cache", nullptr},
           {"limit", or_null(arguments.limit)},
-          {"bootstrap_iters", 100000},
+          {"bootstrap_iters", kBootstrapIterations},
           {"gen_kwargs", nullptr},
           {"random_seed", 0},
           {"numpy_seed", 1234},
@@ -55,14 +60,28 @@ nlohmann::ordered_json run_config(const DownstreamArguments& arguments, const Mo
           {"harness", version_text()}};
 }
 
+// The library by itself would compare a near miss with its own names alone. Patterns are its to judge.
+void refuse_unknown(const std::vector<std::string>& tasks, std::vector<std::string> names,
+                    const std::vector<std::string>& other_names) {
+  names.insert(names.end(), other_names.begin(), other_names.end());
+  for (const std::string& task : tasks) {
+    const bool is_pattern = task.find_first_of("*?[") != std::string::npos;
+    if (!is_pattern && std::find(names.begin(), names.end(), task) == names.end()) {
+      throw std::invalid_argument(unknown_name_message("task", task, names));
+    }
+  }
+}
+
 }  // namespace
 
-Downstream::Downstream(DownstreamArguments arguments) : arguments_(std::move(arguments)) {
+Downstream::Downstream(DownstreamArguments arguments, const std::vector<std::string>& other_names)
+    : arguments_(std::move(arguments)) {
   if (arguments_.log_samples && arguments_.output_path.empty()) {
     throw std::invalid_argument("--log-samples needs --output-path, the folder to write them to");
   }
   TaskLibrary library;
   if (!arguments_.include_path.empty()) library.add_folder(arguments_.include_path);
+  refuse_unknown(arguments_.tasks, library.names(), other_names);
   selection_ = library.select(arguments_.tasks);
   check_scoring(selection_);
   for (TaskDefinition& definition : selection_.tasks) {
@@ -78,12 +97,13 @@ nlohmann::ordered_json Downstream::evaluate(const LoadedModel& loaded, const Mod
   std::optional<ResultPaths> paths;
   if (!arguments_.output_path.empty()) paths = result_paths(arguments_.output_path, model.model, began);
 
+  for (const TaskDocuments& documents : documents_) progress.expect(kKind, amount_of(documents));
   nlohmann::ordered_json notes = moe;
   std::vector<EvaluatedTask> evaluated;
   for (size_t task = 0; task < selection_.tasks.size(); ++task) {
     const TaskDefinition& definition = selection_.tasks[task];
     const TaskDocuments& built = documents_[task];
-    progress.start("task", definition.task);
+    progress.start(kKind, definition.task, amount_of(built));
     const Answers answers = answer(
         loaded.model, *loaded.tokenizer, definition.output_type, built.documents,
         {.max_length = max_length, .generation_kwargs = definition.generation_kwargs, .progress = [&](double fraction) {

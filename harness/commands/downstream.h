@@ -26,9 +26,9 @@ struct DownstreamArguments {
 // Tasks with their documents: all that can be refused before a model is loaded.
 class Downstream {
  public:
-  // Throws std::invalid_argument for an unknown task or a setting that does not fit, std::runtime_error for data that
-  // is missing or wrong.
-  explicit Downstream(DownstreamArguments arguments);
+  // other_names: what could have been meant besides lm-eval's. Throws std::invalid_argument for an unknown task or a
+  // setting that does not fit, std::runtime_error for data that is missing or wrong.
+  Downstream(DownstreamArguments arguments, const std::vector<std::string>& other_names);
 
   // Runs all tasks and writes the files that were asked for; returns what the results file holds. moe: of our own, put
   // beside lm-eval's keys.

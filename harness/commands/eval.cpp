@@ -45,22 +45,6 @@ void part_tasks(Arguments& arguments) {
   std::erase_if(arguments.tasks, [](const std::string& name) { return !is_measurement(name); });
 }
 
-// A near miss of a measurement's name would otherwise be compared with lm-eval's alone.
-std::optional<Downstream> prepare_downstream(const DownstreamArguments& arguments) {
-  if (arguments.tasks.empty()) return std::nullopt;
-  std::vector<std::string> known = TaskLibrary().names();
-  const std::vector<std::string> measurements = TaskRegistry::instance().names();
-  known.insert(known.end(), measurements.begin(), measurements.end());
-  for (const std::string& name : arguments.tasks) {
-    const bool is_pattern = name.find_first_of("*?[") != std::string::npos;
-    if (is_pattern || !arguments.include_path.empty() || std::find(known.begin(), known.end(), name) != known.end()) {
-      continue;
-    }
-    throw std::invalid_argument(unknown_name_message("task", name, known));
-  }
-  return Downstream(arguments);
-}
-
 // Everything that can be refused without the model is refused before it is loaded.
 std::vector<NamedTask> create_tasks(const Arguments& arguments) {
   const nlohmann::json settings = parse_grouped_settings(arguments.settings, "task", arguments.tasks);
@@ -133,7 +117,10 @@ int evaluate(Arguments arguments) {
   handle_interrupts();
   use_data_folder(arguments.data_folder);
   part_tasks(arguments);
-  const std::optional<Downstream> downstream = prepare_downstream(arguments.downstream);
+  std::optional<Downstream> downstream;
+  if (!arguments.downstream.tasks.empty()) {
+    downstream.emplace(arguments.downstream, TaskRegistry::instance().names());
+  }
   const std::vector<NamedTask> tasks = create_tasks(arguments);
   LoadedModel loaded = load_model(arguments.model);
   SweepProgress progress = terminal_progress();
