@@ -9,9 +9,7 @@
 #include "harness/content_hash.h"
 #include "harness/lm_eval/document_builder.h"
 #include "harness/lm_eval/task_library.h"
-#include "tests/fixtures/temporary_folder.h"
-#include "tests/lm_eval/hellaswag_copy.h"
-#include "tests/lm_eval/task_data_fixture.h"
+#include "tests/lm_eval/smollm2_job_data.h"
 
 namespace moebench {
 namespace {
@@ -61,6 +59,7 @@ class Smollm2RequestsTest : public ::testing::Test {
 
   void expect_same_job(const std::string& name) {
     SCOPED_TRACE(name);
+    const JobData data(name);
     const Json& job = jobs_.at(name);
     const TaskDefinition definition = TaskLibrary().select({job.at("task").get<std::string>()}).tasks.at(0);
     const TaskDocuments built =
@@ -79,38 +78,9 @@ class Smollm2RequestsTest : public ::testing::Test {
   Json jobs_;
 };
 
-TEST_F(Smollm2RequestsTest, JobsOnTheSharedDataHaveLmEvalsRequests) {
-  const DataFolder data(kSharedData);
-  int num_jobs = 0;
-  for (const auto& [name, job] : jobs_.items()) {
-    if (name.starts_with("hellaswag") || name.starts_with("sciq")) continue;
-    expect_same_job(name);
-    ++num_jobs;
-  }
-  EXPECT_EQ(num_jobs, 18);
-}
-
-TEST_F(Smollm2RequestsTest, SciqOnItsValidationFileHasLmEvalsRequests) {
-  const TemporaryFolder folder;
-  folder.write("sciq/test.jsonl", read_file(kSharedData / "tasks" / "sciq" / "validation.jsonl"));
-  const DataFolder data(folder.path());
-  expect_same_job("sciq_0");
-}
-
-TEST_F(Smollm2RequestsTest, HellaswagOnItsOriginalFieldsHasLmEvalsRequests) {
-  const TemporaryFolder folder;
-  folder.write("hellaswag/validation.jsonl",
-               read_file(kSharedData / "tasks" / "hellaswag" / "original_first200.jsonl"));
-  const DataFolder data(folder.path());
-  expect_same_job("hellaswag_0");
-}
-
-// The copy has ctx for ctx_a, and no ctx_b.
-TEST_F(Smollm2RequestsTest, HellaswagOnThePreprocessedCopyHasLmEvalsRequests) {
-  const TemporaryFolder folder;
-  folder.write("hellaswag/validation.jsonl", hellaswag_copy(50));
-  const DataFolder data(folder.path());
-  expect_same_job("hellaswag_local_0");
+TEST_F(Smollm2RequestsTest, AreLmEvals) {
+  for (const auto& [name, job] : jobs_.items()) expect_same_job(name);
+  EXPECT_EQ(jobs_.size(), 21u);
 }
 
 }  // namespace

@@ -11,9 +11,7 @@
 #include "harness/lm_eval/task_library.h"
 #include "harness/lm_eval/task_score.h"
 #include "harness/scoring/answers.h"
-#include "tests/fixtures/temporary_folder.h"
-#include "tests/lm_eval/hellaswag_copy.h"
-#include "tests/lm_eval/task_data_fixture.h"
+#include "tests/lm_eval/smollm2_job_data.h"
 #include "tests/model/smollm2.h"
 
 namespace moebench {
@@ -26,7 +24,7 @@ constexpr int64_t kNumPages = 8;  // of wikitext's 62
 // By the README of the reference outputs: its log-softmax in fp32 is biased.
 double tolerance(const json& request, const char* length) { return 1e-4 + 2e-5 * request.at(length).get<double>(); }
 
-class Smollm2AnswersTest : public testing::Test {
+class Smollm2AnswersTest : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     const std::unique_ptr<Checkpoint> checkpoint = open_smollm2();
@@ -37,11 +35,12 @@ class Smollm2AnswersTest : public testing::Test {
     tokenizer_ = Tokenizer::load(checkpoint->path());
   }
 
-  void expect_same_answers(const std::string& name, int64_t max_length = 8192) {
-    SCOPED_TRACE(name);
+  void expect_same_answers(const std::string& name) {
+    const JobData data(name);
     const json& job = golden_.at("jobs").at(name);
     const TaskDefinition definition = TaskLibrary().select({job.at("task").get<std::string>()}).tasks.at(0);
     const bool is_rolling = definition.output_type == OutputType::kLoglikelihoodRolling;
+    const int64_t max_length = is_rolling ? 2048 : 8192;
     const int64_t num_documents = is_rolling ? kNumPages : job.at("n_docs").get<int64_t>();
     const TaskDocuments built = build_documents(definition, job.at("num_fewshot").get<int64_t>(), num_documents);
     const Answers answers = answer(*model_, *tokenizer_, definition.output_type, built.documents,
@@ -65,7 +64,9 @@ class Smollm2AnswersTest : public testing::Test {
     const bool is_rolling = type == OutputType::kLoglikelihoodRolling;
     EXPECT_NEAR(response.loglikelihood, request.at("ll").get<double>(),
                 tolerance(request, is_rolling ? "n_tokens" : "n_continuation"));
-    if (!is_rolling) EXPECT_EQ(response.is_greedy, request.at("greedy").get<int>() == 1);
+    if (!is_rolling) {
+      EXPECT_EQ(response.is_greedy, request.at("greedy").get<int>() == 1);
+    }
   }
 
   static void expect_same_numbers(const TaskScore& task, const json& results) {
@@ -85,45 +86,16 @@ class Smollm2AnswersTest : public testing::Test {
   std::unique_ptr<Tokenizer> tokenizer_;
 };
 
-TEST_F(Smollm2AnswersTest, AreLmEvals) {
-  const DataFolder data(kSharedData);
-  int num_jobs = 0;
-  for (const auto& [name, job] : golden_.at("jobs").items()) {
-    if (name.starts_with("hellaswag") || name.starts_with("sciq") || name.starts_with("wikitext")) continue;
-    expect_same_answers(name);
-    ++num_jobs;
-  }
-  EXPECT_EQ(num_jobs, 17);
-}
+TEST_P(Smollm2AnswersTest, AreLmEvals) { expect_same_answers(GetParam()); }
 
-TEST_F(Smollm2AnswersTest, OnWikitextsPagesAreLmEvals) {
-  const DataFolder data(kSharedData);
-  expect_same_answers("wikitext_2048", 2048);
-}
-
-TEST_F(Smollm2AnswersTest, OnSciqsValidationFileAreLmEvals) {
-  const TemporaryFolder folder;
-  std::filesystem::create_directories(folder.path() / "sciq");
-  std::filesystem::copy(kSharedData / "tasks" / "sciq" / "validation.jsonl", folder.path() / "sciq" / "test.jsonl");
-  const DataFolder data(folder.path());
-  expect_same_answers("sciq_0");
-}
-
-TEST_F(Smollm2AnswersTest, OnHellaswagsOriginalFieldsAreLmEvals) {
-  const TemporaryFolder folder;
-  std::filesystem::create_directories(folder.path() / "hellaswag");
-  std::filesystem::copy(kSharedData / "tasks" / "hellaswag" / "original_first200.jsonl",
-                        folder.path() / "hellaswag" / "validation.jsonl");
-  const DataFolder data(folder.path());
-  expect_same_answers("hellaswag_0");
-}
-
-TEST_F(Smollm2AnswersTest, OnHellaswagsPreprocessedCopyAreLmEvals) {
-  const TemporaryFolder folder;
-  folder.write("hellaswag/validation.jsonl", hellaswag_copy(50));
-  const DataFolder data(folder.path());
-  expect_same_answers("hellaswag_local_0");
-}
+// One test a job, for they take from seconds to minutes.
+INSTANTIATE_TEST_SUITE_P(Jobs, Smollm2AnswersTest,
+                         testing::Values("copa_0", "piqa_0", "winogrande_0", "arc_easy_0", "arc_challenge_0",
+                                         "openbookqa_0", "boolq_0", "hellaswag_0", "rte_0", "sciq_0",
+                                         "lambada_openai_0", "mmlu_abstract_algebra_0", "mmlu_high_school_geography_0",
+                                         "mmlu_marketing_0", "mmlu_abstract_algebra_5", "mmlu_high_school_geography_5",
+                                         "arc_easy_5", "winogrande_5", "hellaswag_local_0", "gsm8k_5", "wikitext_2048"),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace moebench
