@@ -22,7 +22,7 @@ class Answering {
   Answers loglikelihoods(const std::vector<EvaluatedDocument>& documents) {
     std::vector<ScoreRequest> requests;
     for_each_instance(documents, [&](const Instance& instance) {
-      const EncodedPair pair = encode_pair(tokenizer_, instance.context, instance.continuation);
+      const EncodedPair pair = encode_pair(tokenizer_, instance.context, instance.continuation, settings_.profile);
       answers_.num_swallowed += pair.was_swallowed;
       requests.push_back(fit(pair, settings_.max_length));
       answers_.num_truncated += requests.back().ids.size() < pair.ids.size();
@@ -42,9 +42,7 @@ class Answering {
     std::vector<ScoreRequest> requests;
     std::vector<size_t> ends;  // of each instance's windows
     for_each_instance(documents, [&](const Instance& instance) {
-      std::vector<int64_t> ids = {prefix_token(tokenizer_)};
-      const std::vector<int32_t> text = tokenizer_.encode(instance.continuation);
-      ids.insert(ids.end(), text.begin(), text.end());
+      const std::vector<int64_t> ids = encode_whole(tokenizer_, instance.continuation, settings_.profile);
       for (ScoreRequest& window : rolling_requests(ids, settings_.max_length)) requests.push_back(std::move(window));
       ends.push_back(requests.size());
     });
@@ -106,8 +104,8 @@ class Answering {
 
   // Up to the first stop string or EOS; room for all new tokens is made on the context's left.
   std::string generate(const std::string& context, const std::vector<std::string>& stops, int64_t max_tokens) {
-    std::vector<int64_t> prompt = encode_from_start(tokenizer_, context);
-    if (prompt.empty()) prompt = {prefix_token(tokenizer_)};
+    std::vector<int64_t> prompt = encode_from_start(tokenizer_, context, settings_.profile);
+    if (prompt.empty()) prompt = {prefix_token(tokenizer_, settings_.profile)};
     const int64_t room = settings_.max_length - max_tokens;
     if (room < 1) {
       throw std::invalid_argument("max_gen_toks " + std::to_string(max_tokens) + " leaves no room for a context in " +

@@ -1,5 +1,5 @@
-// A model's answers to the requests of a downstream task, as lm-evaluation-harness 0.4.13 asks for them
-// (lm_eval/models/huggingface.py).
+// A model's answers to the requests of a downstream task, as lm-evaluation-harness asks for them
+// (lm_eval/models/huggingface.py of 0.4.13; of other versions what the profile says).
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,8 @@ ScoreRequest fit(const EncodedPair& pair, int64_t max_length);
 std::vector<ScoreRequest> rolling_requests(const std::vector<int64_t>& ids, int64_t max_length);
 
 struct AnswerSettings {
-  int64_t max_length = 0;                    // tokens of context and continuation
+  int64_t max_length = 0;  // tokens of context and continuation
+  EncodingProfile profile;
   nlohmann::ordered_json generation_kwargs;  // "until", "max_gen_toks"; greedy
   std::function<void(double fraction)> progress;
 };

@@ -19,55 +19,81 @@ std::string_view without_trailing_white_space(std::string_view text) {
   return text;
 }
 
-EncodedPair without_context(const Tokenizer& tokenizer, std::string_view continuation) {
-  const int64_t prefix = prefix_token(tokenizer);
+EncodedPair without_context(const Tokenizer& tokenizer, std::string_view continuation, const EncodingProfile& profile) {
+  const int64_t prefix = prefix_token(tokenizer, profile);
   const std::vector<int32_t> ids = tokenizer.encode(continuation);
   EncodedPair pair{.num_context = 1};
-  // A continuation that brings the prefix token along does not get a second one.
-  if (ids.size() < 2 || ids.front() != prefix) pair.ids.push_back(prefix);
+  // From the version on that adds BOS, a continuation that brings the prefix token along does not get a second one.
+  if (!profile.adds_bos || ids.size() < 2 || ids.front() != prefix) pair.ids.push_back(prefix);
   pair.ids.insert(pair.ids.end(), ids.begin(), ids.end());
+  return pair;
+}
+
+EncodedPair each_by_itself(const Tokenizer& tokenizer, std::string_view context, std::string_view continuation,
+                           const EncodingProfile& profile) {
+  EncodedPair pair{.ids = encode_from_start(tokenizer, context, profile)};
+  pair.num_context = std::ssize(pair.ids);
+  const std::vector<int64_t> ids = encode_from_start(tokenizer, continuation, profile);
+  pair.ids.insert(pair.ids.end(), ids.begin(), ids.end());
+  return pair;
+}
+
+EncodedPair together(const Tokenizer& tokenizer, std::string_view stripped_context, std::string_view joined,
+                     const EncodingProfile& profile) {
+  EncodedPair pair{.ids = encode_from_start(tokenizer, stripped_context, profile)};
+  pair.num_context = std::ssize(pair.ids);
+  const std::vector<int64_t> whole = encode_from_start(tokenizer, joined, profile);
+  if (std::ssize(whole) > pair.num_context) {
+    pair.ids.insert(pair.ids.end(), whole.begin() + pair.num_context, whole.end());
+  } else if (whole.size() > 1) {
+    pair = {whole, std::ssize(whole) - 1, true};
+  } else if (!whole.empty()) {
+    pair = {{prefix_token(tokenizer, profile), whole.front()}, 1, true};
+  }
   return pair;
 }
 
 }  // namespace
 
-std::vector<int64_t> encode_from_start(const Tokenizer& tokenizer, std::string_view text) {
+std::vector<int64_t> encode_from_start(const Tokenizer& tokenizer, std::string_view text,
+                                       const EncodingProfile& profile) {
   const std::vector<int32_t> ids = tokenizer.encode(text);
   const std::vector<int32_t> defaults = tokenizer.encode_with_defaults("");
-  const bool adds_bos = !defaults.empty() && tokenizer.bos_id() == defaults.front();
+  const bool adds_bos = profile.adds_bos && !defaults.empty() && tokenizer.bos_id() == defaults.front();
   std::vector<int64_t> result;
   if (adds_bos && (ids.empty() || ids.front() != defaults.front())) result.push_back(defaults.front());
   result.insert(result.end(), ids.begin(), ids.end());
   return result;
 }
 
-int64_t prefix_token(const Tokenizer& tokenizer) {
-  if (tokenizer.bos_id()) return *tokenizer.bos_id();
+std::vector<int64_t> encode_whole(const Tokenizer& tokenizer, std::string_view text, const EncodingProfile& profile) {
+  std::vector<int64_t> result = {prefix_token(tokenizer, profile)};
+  if (profile.repeats_bos) {
+    const std::vector<int64_t> ids = encode_from_start(tokenizer, text, profile);
+    result.insert(result.end(), ids.begin(), ids.end());
+  } else {
+    const std::vector<int32_t> ids = tokenizer.encode(text);
+    result.insert(result.end(), ids.begin(), ids.end());
+  }
+  return result;
+}
+
+int64_t prefix_token(const Tokenizer& tokenizer, const EncodingProfile& profile) {
+  if (tokenizer.bos_id() && !(profile.prefix_is_eos && tokenizer.eos_id())) return *tokenizer.bos_id();
   if (tokenizer.eos_id()) return *tokenizer.eos_id();
   throw std::invalid_argument("an empty context needs a BOS or EOS token, and the tokenizer has neither");
 }
 
-EncodedPair encode_pair(const Tokenizer& tokenizer, std::string_view context, std::string_view continuation) {
+EncodedPair encode_pair(const Tokenizer& tokenizer, std::string_view context, std::string_view continuation,
+                        const EncodingProfile& profile) {
   if (continuation.empty()) throw std::invalid_argument("the continuation is empty: there is nothing to score");
   require_utf8(context, "the context");
-  const std::string_view stripped = without_trailing_white_space(context);
   const std::string joined = std::string(context) + std::string(continuation);
-  EncodedPair pair;
-  if (stripped.empty()) {
-    pair = without_context(tokenizer, joined);
-  } else {
-    pair.ids = encode_from_start(tokenizer, stripped);
-    pair.num_context = static_cast<int64_t>(pair.ids.size());
-    const std::vector<int64_t> whole = encode_from_start(tokenizer, joined);
-    if (static_cast<int64_t>(whole.size()) > pair.num_context) {
-      pair.ids.insert(pair.ids.end(), whole.begin() + pair.num_context, whole.end());
-    } else if (whole.size() > 1) {
-      pair = {whole, static_cast<int64_t>(whole.size()) - 1, true};
-    } else if (!whole.empty()) {
-      pair = {{prefix_token(tokenizer), whole.front()}, 1, true};
-    }
-  }
-  if (pair.num_context < 1 || static_cast<int64_t>(pair.ids.size()) <= pair.num_context) {
+  const std::string_view stripped = profile.encodes_jointly ? without_trailing_white_space(context) : context;
+  const EncodedPair pair = stripped.empty()          ? without_context(tokenizer, joined, profile)
+                           : profile.encodes_jointly ? together(tokenizer, stripped, joined, profile)
+                                                     : each_by_itself(tokenizer, context, continuation, profile);
+  if (pair.num_context < 1 || std::ssize(pair.ids) <= pair.num_context) {
     throw std::invalid_argument("the tokenizer makes no token of the continuation: there is nothing to score");
   }
   return pair;

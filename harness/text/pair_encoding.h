@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/text/encoding_profile.h"
 #include "harness/text/tokenizer.h"
 
 namespace moebench {
@@ -16,15 +17,22 @@ struct EncodedPair {
   bool was_swallowed = false;  // the join merged the whole continuation into the context: its last token stands in
 };
 
-// White space at the end of the context belongs to the continuation. A context without tokens is the prefix token: BOS,
-// or EOS where there is none. Throws std::invalid_argument if the continuation has no tokens, or needs a prefix token
-// that the tokenizer lacks; std::runtime_error if either is not UTF-8.
-EncodedPair encode_pair(const Tokenizer& tokenizer, std::string_view context, std::string_view continuation);
+// White space at the end of the context belongs to the continuation, unless each is encoded by itself. A context
+// without tokens is the prefix token. Throws std::invalid_argument if the continuation has no tokens, or needs a prefix
+// token that the tokenizer lacks; std::runtime_error if either is not UTF-8.
+EncodedPair encode_pair(const Tokenizer& tokenizer, std::string_view context, std::string_view continuation,
+                        const EncodingProfile& profile = {});
 
-// A text that goes on: with the BOS that the tokenizer adds by default, unless the text brings it along; without EOS.
-std::vector<int64_t> encode_from_start(const Tokenizer& tokenizer, std::string_view text);
+// A text that goes on: with the BOS that the tokenizer adds by default, if the profile wants it and unless the text
+// brings it along; without EOS.
+std::vector<int64_t> encode_from_start(const Tokenizer& tokenizer, std::string_view text,
+                                       const EncodingProfile& profile = {});
 
-// BOS, else EOS. Throws std::invalid_argument if the tokenizer has neither.
-int64_t prefix_token(const Tokenizer& tokenizer);
+// A text of which every token is scored, after the prefix token.
+std::vector<int64_t> encode_whole(const Tokenizer& tokenizer, std::string_view text,
+                                  const EncodingProfile& profile = {});
+
+// Throws std::invalid_argument if the tokenizer has neither BOS nor EOS.
+int64_t prefix_token(const Tokenizer& tokenizer, const EncodingProfile& profile = {});
 
 }  // namespace moebench

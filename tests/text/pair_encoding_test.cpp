@@ -30,7 +30,7 @@ class PairEncodingTest : public testing::Test {
         {"pair", nlohmann::json::array()},
         {"special_tokens", {{"<s>", {{"id", "<s>"}, {"ids", {kBos}}, {"tokens", {"<s>"}}}}}}};
     folder_.write("tokenizer.json", json.dump());
-    folder_.write("tokenizer_config.json", R"({"bos_token": "<s>"})");
+    folder_.write("tokenizer_config.json", R"({"bos_token": "<s>", "eos_token": "</s>"})");
     return Tokenizer::load(folder_.path());
   }
 
@@ -102,6 +102,85 @@ TEST_F(PairEncodingTest, ADefaultBosStandsBeforeTheContextOnce) {
 TEST_F(PairEncodingTest, AnEmptyContinuationIsRefused) {
   EXPECT_THAT(refusal("x", ""), HasSubstr("the continuation is empty"));
   EXPECT_THAT(refusal("x ", ""), HasSubstr("the continuation is empty"));
+}
+
+// What the named versions' own code makes of these pairs with tokenizer_with_bos: _encode_pair, loglikelihood and
+// loglikelihood_rolling out of the packages 0.3.0, 0.4.2, 0.4.9.1 and 0.4.13.
+struct ProfilePair {
+  const char *profile, *context, *continuation;
+  std::vector<int64_t> ids;
+  int64_t num_context;
+};
+
+const ProfilePair kProfilePairs[] = {
+    {"0.3", "xh", "ey", {122, 106, 103, 123}, 2},
+    {"0.3", "x ", "y", {122, 34, 123}, 2},
+    {"0.3", "", "<s>y", {1, 0, 123}, 1},
+    {"0.3", "<s>x", "y", {0, 122, 123}, 2},
+    {"0.3", "a in ", "the", {99, 34, 261, 34, 259}, 4},
+    {"0.4.2", "xh", "ey", {122, 106, 123}, 2},
+    {"0.4.2", "x ", "y", {122, 34, 123}, 1},
+    {"0.4.2", "", "<s>y", {1, 0, 123}, 1},
+    {"0.4.2", "<s>x", "y", {0, 122, 123}, 2},
+    {"0.4.2", "a in ", "the", {99, 34, 261, 260}, 3},
+    {"0.4.9.1", "xh", "ey", {122, 106, 123}, 2},
+    {"0.4.9.1", "x ", "y", {122, 34, 123}, 1},
+    {"0.4.9.1", "", "<s>y", {0, 0, 123}, 1},
+    {"0.4.9.1", "<s>x", "y", {0, 122, 123}, 2},
+    {"0.4.9.1", "a in ", "the", {99, 34, 261, 260}, 3},
+    {"0.4.13", "xh", "ey", {0, 122, 106, 123}, 3},
+    {"0.4.13", "x ", "y", {0, 122, 34, 123}, 2},
+    {"0.4.13", "", "<s>y", {0, 123}, 1},
+    {"0.4.13", "<s>x", "y", {0, 122, 123}, 2},
+    {"0.4.13", "a in ", "the", {0, 99, 34, 261, 260}, 4},
+};
+
+TEST_F(PairEncodingTest, AProfileEncodesPairsAsItsVersionOfLmEval) {
+  const std::unique_ptr<Tokenizer> tokenizer = tokenizer_with_bos();
+  for (const ProfilePair& expected : kProfilePairs) {
+    const EncodedPair pair =
+        encode_pair(*tokenizer, expected.context, expected.continuation, encoding_profile(expected.profile));
+    EXPECT_EQ(pair.ids, expected.ids) << expected.profile << " '" << expected.context << "'";
+    EXPECT_EQ(pair.num_context, expected.num_context) << expected.profile << " '" << expected.context << "'";
+  }
+}
+
+struct ProfileText {
+  const char *profile, *text;
+  std::vector<int64_t> ids;
+};
+
+const ProfileText kProfileTexts[] = {
+    {"0.3", "x the", {1, 122, 260}},
+    {"0.3", "<s>x", {1, 0, 122}},
+    {"0.4.2", "x the", {1, 122, 260}},
+    {"0.4.2", "<s>x", {1, 0, 122}},
+    {"0.4.9.1", "x the", {0, 122, 260}},
+    {"0.4.9.1", "<s>x", {0, 0, 122}},
+    {"0.4.13-repeated-bos", "x the", {0, 0, 122, 260}},
+    {"0.4.13-repeated-bos", "<s>x", {0, 0, 122}},
+};
+
+TEST_F(PairEncodingTest, AProfileEncodesWholeTextsAsItsVersionOfLmEval) {
+  const std::unique_ptr<Tokenizer> tokenizer = tokenizer_with_bos();
+  for (const ProfileText& expected : kProfileTexts) {
+    EXPECT_EQ(encode_whole(*tokenizer, expected.text, encoding_profile(expected.profile)), expected.ids)
+        << expected.profile << " '" << expected.text << "'";
+  }
+}
+
+TEST_F(PairEncodingTest, TheDefaultProfileScoresNoBosThatTheTextDoesNotHave) {
+  EXPECT_THAT(encode_whole(*tokenizer_with_bos(), "y"), ElementsAre(kBos, byte('y')));
+  EXPECT_EQ(encode_whole(*tokenizer_with_bos(), "y"), encode_whole(*tokenizer_, "y"));
+}
+
+TEST(EncodingProfile, AnUnknownNameIsRefusedWithThoseThatThereAre) {
+  try {
+    encoding_profile("0.4.8");
+    FAIL() << "0.4.8 was accepted";
+  } catch (const std::invalid_argument& error) {
+    EXPECT_THAT(error.what(), HasSubstr("'0.4.8'; there are 0.3, 0.4.2, 0.4.9.1, 0.4.13"));
+  }
 }
 
 }  // namespace
