@@ -10,45 +10,27 @@
 namespace moebench {
 namespace {
 
-// Counts the visits of every mixture of the model for as long as it lives.
-class VisitCounter {
+// Watches every mixture of the model that routes, for as long as it lives.
+class RoutingWatch {
  public:
-  explicit VisitCounter(const LlamaModel& model) : visits_(model.layers().size()) {
-    for (size_t layer = 0; layer < visits_.size(); ++layer) {
+  RoutingWatch(const LlamaModel& model, const LayerRoutingObserver& observer) {
+    for (size_t layer = 0; layer < model.layers().size(); ++layer) {
       const MoeLayer* mixture = moe_layer(model.layers()[layer]);
       if (mixture == nullptr || mixture->num_experts() == 0) continue;
-      const int64_t num_experts = mixture->num_experts();
-      visits_[layer] = at::zeros({num_experts}, at::TensorOptions().dtype(at::kLong).device(model.precision().device));
-      mixture->observe_routing([counted = visits_[layer], num_experts](const Routing& routing) mutable {
-        const at::Tensor visited =
-            routing.visited.defined() ? routing.experts.masked_select(routing.visited) : routing.experts.flatten();
-        counted += at::bincount(visited, {}, num_experts);
-      });
+      mixture->observe_routing(
+          [layer, &observer](const at::Tensor& hidden, const Routing& routing) { observer(layer, hidden, routing); });
       watched_.push_back(mixture);
     }
   }
-  ~VisitCounter() {
+  ~RoutingWatch() {
     for (const MoeLayer* mixture : watched_) mixture->observe_routing(nullptr);
   }
-  VisitCounter(const VisitCounter&) = delete;
-  VisitCounter& operator=(const VisitCounter&) = delete;
+  RoutingWatch(const RoutingWatch&) = delete;
+  RoutingWatch& operator=(const RoutingWatch&) = delete;
 
   bool watches_anything() const { return !watched_.empty(); }
 
-  std::vector<std::vector<int64_t>> visits() const {
-    std::vector<std::vector<int64_t>> result;
-    for (const at::Tensor& layer : visits_) {
-      result.emplace_back();
-      if (!layer.defined()) continue;
-      const at::Tensor counted = layer.cpu();
-      const int64_t* first = counted.const_data_ptr<int64_t>();
-      result.back().assign(first, first + counted.numel());
-    }
-    return result;
-  }
-
  private:
-  std::vector<at::Tensor> visits_;  // per layer, [E]; undefined where nothing is routed
   std::vector<const MoeLayer*> watched_;
 };
 
@@ -63,22 +45,40 @@ std::vector<TextWindow> plan(int64_t num_tokens, const LlamaConfig& config, cons
 
 const MoeLayer* moe_layer(const LlamaLayer& layer) { return dynamic_cast<const MoeLayer*>(&layer.feed_forward()); }
 
-RoutingCounts count_visits(const TaskContext& context, const RoutedTextOptions& options) {
+RoutedText observe_text(const TaskContext& context, const RoutedTextOptions& options,
+                        const LayerRoutingObserver& observer) {
   const c10::InferenceMode inference;
   const LlamaModel& model = context.model;
   const at::Tensor stream = token_stream(read_named_corpus(options.text), context.tokenizer);
   const std::vector<TextWindow> windows = plan(stream.numel(), model.config(), options);
-  const VisitCounter counter(model);
-  RoutingCounts counts{.text_tokens = stream.numel()};
-  if (counter.watches_anything()) {
-    for (const TextWindow& each : windows) {
-      model.forward(stream.slice(0, each.begin, each.end).unsqueeze(0).to(model.precision().device));
-      counts.tokens += options.window;
-      if (!context.progress) continue;
-      context.progress(static_cast<double>(counts.tokens), static_cast<double>(windows.size()) * options.window);
-    }
+  RoutedText routed{.text_tokens = stream.numel()};
+  const RoutingWatch watch(model, observer);
+  if (!watch.watches_anything()) return routed;
+  for (const TextWindow& each : windows) {
+    model.forward(stream.slice(0, each.begin, each.end).unsqueeze(0).to(model.precision().device));
+    routed.tokens += options.window;
+    if (!context.progress) continue;
+    context.progress(static_cast<double>(routed.tokens), static_cast<double>(windows.size()) * options.window);
   }
-  counts.visits = counter.visits();
+  return routed;
+}
+
+RoutingCounts count_visits(const TaskContext& context, const RoutedTextOptions& options) {
+  const std::vector<LlamaLayer>& layers = context.model.layers();
+  std::vector<at::Tensor> counted(layers.size());  // per layer [E]; undefined where nothing is routed
+  RoutingCounts counts{observe_text(context, options, [&](size_t layer, const at::Tensor&, const Routing& routing) {
+    const at::Tensor visited =
+        routing.visited.defined() ? routing.experts.masked_select(routing.visited) : routing.experts.flatten();
+    const at::Tensor visits = at::bincount(visited, {}, moe_layer(layers[layer])->num_experts());
+    counted[layer] = counted[layer].defined() ? counted[layer] + visits : visits;
+  })};
+  for (const at::Tensor& layer : counted) {
+    counts.visits.emplace_back();
+    if (!layer.defined()) continue;
+    const at::Tensor visits = layer.cpu();
+    const int64_t* first = visits.const_data_ptr<int64_t>();
+    counts.visits.back().assign(first, first + visits.numel());
+  }
   return counts;
 }
 

@@ -119,7 +119,7 @@ struct MoeLayer::State {
   RouterSpec router;
   RoutingRule rule;
   int64_t top_k = 0;
-  std::function<void(const Routing&)> observer;
+  RoutingObserver observer;
 
   std::vector<at::Tensor> all_outputs(const at::Tensor& hidden) const {
     std::vector<at::Tensor> outputs;
@@ -127,7 +127,7 @@ struct MoeLayer::State {
     return outputs;
   }
 
-  Routing route_by_norm(const std::vector<at::Tensor>& outputs) const {
+  at::Tensor norms_of(const std::vector<at::Tensor>& outputs) const {
     std::vector<at::Tensor> norms;
     for (size_t expert = 0; expert < outputs.size(); ++expert) {
       // What visiting changes: without the expert its absent bias would stand there.
@@ -135,7 +135,11 @@ struct MoeLayer::State {
           absent_biases ? outputs[expert] - (*absent_biases)[static_cast<int64_t>(expert)] : outputs[expert];
       norms.push_back(change.to(at::kFloat).norm(2, {1}));
     }
-    return choose_experts(at::stack(norms, 1), router.kind, rule, top_k);
+    return at::stack(norms, 1);
+  }
+
+  Routing route_by_norm(const std::vector<at::Tensor>& outputs) const {
+    return choose_experts(norms_of(outputs), router.kind, rule, top_k);
   }
 
   Routing route_by_logits(const at::Tensor& hidden) const {
@@ -176,7 +180,7 @@ at::Tensor MoeLayer::forward(const at::Tensor& hidden) const {
   const bool is_oracle = state_->routes() && state_->router.kind == RouterKind::kOracle;
   const std::vector<at::Tensor> oracle_outputs = is_oracle ? state_->all_outputs(hidden) : std::vector<at::Tensor>();
   const Routing routing = is_oracle ? state_->route_by_norm(oracle_outputs) : route(hidden);
-  if (state_->observer) state_->observer(routing);
+  if (state_->observer) state_->observer(hidden, routing);
 
   at::Tensor output_TD = state_->shared ? state_->shared->forward(hidden) : at::zeros_like(hidden);
   const int64_t num_experts = static_cast<int64_t>(state_->experts.size());
@@ -203,9 +207,11 @@ at::Tensor MoeLayer::forward(const at::Tensor& hidden) const {
   return output_TD;
 }
 
-void MoeLayer::observe_routing(std::function<void(const Routing&)> observer) const {
-  state_->observer = std::move(observer);
+at::Tensor MoeLayer::contribution_norms(const at::Tensor& hidden) const {
+  return state_->norms_of(state_->all_outputs(hidden));
 }
+
+void MoeLayer::observe_routing(RoutingObserver observer) const { state_->observer = std::move(observer); }
 
 int64_t MoeLayer::num_experts() const { return static_cast<int64_t>(state_->experts.size()); }
 

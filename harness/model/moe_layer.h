@@ -23,9 +23,15 @@ class MoeLayer : public FeedForward {
   at::Tensor forward(const at::Tensor& hidden) const override;
   Routing route(const at::Tensor& hidden) const;
 
-  // Sees every forward's routing from now on, for expert_load and measured activated parameters. Null: nobody does.
-  // const: a layer in a model's slot is const, and watching does not change what it computes.
-  void observe_routing(std::function<void(const Routing&)> observer) const;
+  // How much a visit of each expert changes the output: [T, E] fp32, norms of the experts' outputs without weights.
+  // What an oracle routes by. Computes every expert.
+  at::Tensor contribution_norms(const at::Tensor& hidden) const;
+
+  // Sees every forward's input and routing from now on, for expert_load, routing_overlap and measured activated
+  // parameters. Null: nobody does. const: a layer in a model's slot is const, and watching does not change what it
+  // computes.
+  using RoutingObserver = std::function<void(const at::Tensor& hidden, const Routing&)>;
+  void observe_routing(RoutingObserver observer) const;
 
   int64_t num_experts() const;  // routed
   int64_t expert_intermediate_size(int64_t expert) const;

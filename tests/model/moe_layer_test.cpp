@@ -221,7 +221,7 @@ TEST_F(MoeLayerTest, SameInputGivesTheSameBits) {
 TEST_F(MoeLayerTest, ObserverSeesTheRoutingOfEveryForward) {
   const MoeLayer layer(dense_, linear_conversion(2));
   std::vector<at::Tensor> seen;
-  layer.observe_routing([&](const Routing& routing) { seen.push_back(routing.experts); });
+  layer.observe_routing([&](const at::Tensor&, const Routing& routing) { seen.push_back(routing.experts); });
   layer.forward(hidden_);
   layer.forward(hidden_.narrow(0, 0, 3));
   layer.observe_routing(nullptr);

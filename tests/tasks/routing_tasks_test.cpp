@@ -1,4 +1,4 @@
-// activated_parameters and expert_load on routers whose choices are known.
+// activated_parameters, expert_load and routing_overlap on routers whose choices are known.
 #include <cmath>
 
 #include <ATen/ATen.h>
@@ -20,6 +20,21 @@ class RoutingTasksTest : public TaskFixture {
   nlohmann::json options() const { return {{"text", text_.string()}, {"window", 16}, {"max_windows", 4}}; }
   Measurement parameters() { return measure("activated_parameters", options()); }
   Measurement load() { return measure("expert_load", options()); }
+  Measurement overlap() { return measure("routing_overlap", options()); }
+
+  // [1, hidden_size], token by token of the text's four windows.
+  template <class Use>
+  void for_each_first_layer_input(const Use& use) {
+    const std::vector<int32_t> ids = this->ids();
+    const at::Tensor embedding = open_checkpoint(model_path_)->load("model.embed_tokens.weight", at::kFloat);
+    const LlamaLayer& layer = model_->layers()[0];
+    for (int64_t window = 0; window < 4; ++window) {
+      const at::Tensor tokens =
+          at::tensor(std::vector<int64_t>(ids.begin() + 16 * window, ids.begin() + 16 * (window + 1)), at::kLong);
+      const at::Tensor seen = layer.feed_forward_input(layer.attend(embedding.index_select(0, tokens).unsqueeze(0)));
+      for (int64_t token = 0; token < 16; ++token) use(seen[0][token].unsqueeze(0));
+    }
+  }
 };
 
 TEST_F(RoutingTasksTest, DenseUsesWhatItStores) {
@@ -94,23 +109,41 @@ TEST_F(RoutingTasksTest, SharesCountTheTokensThatVisit) {
   apply(token_dependent_conversion());
   const Measurement measured = load();
   const auto* mixture = dynamic_cast<const MoeLayer*>(&model_->layers()[0].feed_forward());
-  const std::vector<int32_t> ids = this->ids();
-  const at::Tensor embedding = open_checkpoint(model_path_)->load("model.embed_tokens.weight", at::kFloat);
   std::vector<double> visits(3, 0);
-  for (int64_t window = 0; window < 4; ++window) {
-    const at::Tensor tokens =
-        at::tensor(std::vector<int64_t>(ids.begin() + 16 * window, ids.begin() + 16 * (window + 1)), at::kLong);
-    const LlamaLayer& layer = model_->layers()[0];
-    const at::Tensor seen = layer.feed_forward_input(layer.attend(embedding.index_select(0, tokens).unsqueeze(0)));
-    for (int64_t token = 0; token < 16; ++token) {
-      const at::Tensor chosen = mixture->route(seen[0][token].unsqueeze(0)).experts;
-      for (int64_t choice = 0; choice < 2; ++choice)
-        visits[static_cast<size_t>(chosen[0][choice].item<int64_t>())] += 1;
-    }
-  }
+  for_each_first_layer_input([&](const at::Tensor& seen) {
+    const at::Tensor chosen = mixture->route(seen).experts;
+    for (int64_t choice = 0; choice < 2; ++choice) visits[static_cast<size_t>(chosen[0][choice].item<int64_t>())] += 1;
+  });
   for (size_t expert = 0; expert < 3; ++expert) {
     EXPECT_DOUBLE_EQ(value(measured, "expert_load/layer-00/expert-" + std::to_string(expert)), visits[expert] / 64);
   }
+}
+
+TEST_F(RoutingTasksTest, AnOracleChoosesWhatAnOracleWould) {
+  apply(with_oracle_router(token_dependent_conversion()));
+  const Measurement measured = overlap();
+  EXPECT_EQ(value(measured, "routing_overlap"), 1);
+  EXPECT_EQ(value(measured, "routing_overlap/layer-01"), 1);
+  EXPECT_NEAR(value(measured, "routing_overlap/chance"), 2.0 / 3, 1e-12);
+  EXPECT_EQ(measured.metrics[0].n, 64);
+}
+
+// Two of three experts always overlap in one at least. The twin ranks the experts' norms in a loop, in the first layer,
+// whose input is the dense model's.
+TEST_F(RoutingTasksTest, OverlapCountsTheChoicesThatAnOracleShares) {
+  apply(token_dependent_conversion());
+  const Measurement measured = overlap();
+  const LlamaLayer& layer = model_->layers()[0];
+  const auto* mixture = dynamic_cast<const MoeLayer*>(&layer.feed_forward());
+  double shared = 0;
+  for_each_first_layer_input([&](const at::Tensor& seen) {
+    const at::Tensor chosen = mixture->route(seen).experts;
+    const at::Tensor norms = mixture->contribution_norms(seen);
+    const int64_t least = norms[0].argmin().item<int64_t>();
+    for (int64_t choice = 0; choice < 2; ++choice) shared += chosen[0][choice].item<int64_t>() == least ? 0 : 0.5;
+  });
+  EXPECT_NEAR(value(measured, "routing_overlap/layer-00"), shared / 64, 1e-12);
+  EXPECT_GE(value(measured, "routing_overlap/layer-01"), 0.5);
 }
 
 TEST_F(RoutingTasksTest, TextsThatDoNotFitAreNamed) {
@@ -125,10 +158,12 @@ TEST_F(RoutingTasksTest, TextsThatDoNotFitAreNamed) {
   EXPECT_THAT([&] { load(); }, refused("the text has 5 tokens, fewer than one window of 16"));
 }
 
-TEST_F(RoutingTasksTest, ModelsThatRouteNothingHaveNoLoad) {
+TEST_F(RoutingTasksTest, ModelsThatRouteNothingHaveNoLoadAndNoOverlap) {
   EXPECT_THAT(load().metrics, testing::IsEmpty());
+  EXPECT_THAT(overlap().metrics, testing::IsEmpty());
   apply(static_conversion(30));
   EXPECT_THAT(load().metrics, testing::IsEmpty());
+  EXPECT_THAT(overlap().metrics, testing::IsEmpty());
 }
 
 }  // namespace
