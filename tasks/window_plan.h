@@ -1,4 +1,4 @@
-// Which tokens of a stream are scored in which window. Two protocols, GPTQ's and a sliding window.
+// Which tokens of a stream are scored in which window: GPTQ's windows, a sliding window, llama.cpp's.
 #pragma once
 
 #include <cstdint>
@@ -28,5 +28,10 @@ std::vector<TextWindow> side_by_side_windows(int64_t num_tokens, int64_t window,
 // scores only what no earlier window reached, so every token but the first is scored once; the last window may be
 // shorter. stride: 1 to window. Throws std::invalid_argument as above.
 std::vector<TextWindow> sliding_windows(int64_t num_tokens, int64_t window, int64_t stride, int64_t max_windows);
+
+// llama.cpp's perplexity tool (tools/perplexity/perplexity.cpp, function perplexity): windows side by side, the
+// remainder dropped; scored is what follows the first token of a window's second half, window - window / 2 - 1 tokens.
+// Throws std::invalid_argument if there are not num_tokens for two windows, as llama.cpp asks for, or window < 3.
+std::vector<TextWindow> second_half_windows(int64_t num_tokens, int64_t window, int64_t max_windows);
 
 }  // namespace moebench

@@ -66,12 +66,15 @@ void check_methods(const SweepSpec& spec) {
   }
 }
 
-// Tasks name the text they read, if any, in their option "text".
+// Tasks name the text or folder of texts they read, if any, in their option "text".
 bool overlaps(const std::vector<Corpus>& calibration_texts, const PlannedTask& task) {
   if (!task.error.empty() || !task.options.contains("text") || calibration_texts.empty()) return false;
-  const Corpus measured = read_named_corpus(task.options["text"].get<std::string>());
-  return std::any_of(calibration_texts.begin(), calibration_texts.end(),
-                     [&](const Corpus& calibrated) { return overlap(calibrated, measured) > kOverlapToMark; });
+  const std::vector<NamedText> texts = find_texts(task.options["text"].get<std::string>());
+  return std::any_of(texts.begin(), texts.end(), [&](const NamedText& text) {
+    const Corpus measured = read_corpus(text.path);
+    return std::any_of(calibration_texts.begin(), calibration_texts.end(),
+                       [&](const Corpus& calibrated) { return overlap(calibrated, measured) > kOverlapToMark; });
+  });
 }
 
 std::vector<Corpus> read_texts(const std::vector<std::string>& names) {

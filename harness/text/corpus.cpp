@@ -87,11 +87,10 @@ std::vector<std::string_view> long_lines(const Corpus& corpus) {
 
 Corpus read_corpus(const std::filesystem::path& path) {
   const std::string text = read_text_file(path);
-  const std::filesystem::path name = without_gz(path);
-  Corpus corpus{.name = name.stem().string(), .content_hash = content_hash(std::string_view(text))};
-  if (name.extension() == ".jsonl") {
+  Corpus corpus{.name = text_name(path), .content_hash = content_hash(std::string_view(text))};
+  if (is_json_lines(path)) {
     corpus.documents = read_json_lines(path, text);
-  } else if (name.extension() == ".raw") {
+  } else if (without_gz(path).extension() == ".raw") {
     corpus.documents = read_wikitext_rows(text);
   } else {
     corpus.documents.push_back(text);
@@ -102,13 +101,24 @@ Corpus read_corpus(const std::filesystem::path& path) {
   return corpus;
 }
 
-at::Tensor token_stream(const Corpus& corpus, const Tokenizer& tokenizer) {
-  std::string text = corpus.documents.front();
-  for (size_t document = 1; document < corpus.documents.size(); ++document) {
-    text += "\n\n";
-    text += corpus.documents[document];
+bool is_json_lines(const std::filesystem::path& path) {
+  const std::filesystem::path ending = without_gz(path).extension();
+  return ending == ".jsonl" || ending == ".json";
+}
+
+std::string text_name(const std::filesystem::path& path) { return without_gz(path).stem().string(); }
+
+std::string joined(const std::vector<std::string>& documents, std::string_view separator) {
+  std::string text = documents.front();
+  for (size_t document = 1; document < documents.size(); ++document) {
+    text += separator;
+    text += documents[document];
   }
-  const std::vector<int32_t> ids = tokenizer.encode_with_defaults(text);
+  return text;
+}
+
+at::Tensor token_stream(const Corpus& corpus, const Tokenizer& tokenizer) {
+  const std::vector<int32_t> ids = tokenizer.encode_with_defaults(joined(corpus.documents, "\n\n"));
   return at::tensor(at::ArrayRef<int32_t>(ids), at::kInt).to(at::kLong);
 }
 

@@ -246,5 +246,18 @@ TEST_F(SweepPlanTest, MeasuringOnCalibrationTextIsMarked) {
   EXPECT_EQ(overlap("test.txt"), true);
 }
 
+TEST_F(SweepPlanTest, MeasuringOnAFolderThatHoldsCalibrationTextIsMarked) {
+  folder_.write("domains/first.txt", "A text of one line that no other file of these has in it.");
+  folder_.write("domains/second.txt", read_file(folder_ / "train.txt"));
+  write_sweep(kMethods, "[[tasks]]\nname = \"perplexity\"\noptions = { text = \"" + (folder_ / "domains").string() +
+                            "\", window = 16 }\n");
+  const auto overlap = [&](const std::string& calibrated) {
+    const SweepPlan planned = plan({"calibration.texts=[\"" + (folder_ / calibrated).string() + "\"]"});
+    return planned.models[0].measurements.back().cell.description["calibration"]["overlap"];
+  };
+  EXPECT_EQ(overlap("test.txt"), false);
+  EXPECT_EQ(overlap("train.txt"), true);
+}
+
 }  // namespace
 }  // namespace moebench

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "harness/checkpoint/safetensors.h"
-#include "tests/tasks/task_fixture.h"
+#include "tests/tasks/perplexity_fixture.h"
 
 namespace moebench {
 namespace {
@@ -12,31 +12,13 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-class PerplexityTest : public TaskFixture {
+class PerplexityTest : public PerplexityFixture {
  protected:
-  nlohmann::json options(const nlohmann::json& more = nlohmann::json::object()) const {
-    nlohmann::json json = {{"text", text_.string()}, {"window", 16}};
-    json.update(more);
-    return json;
-  }
-
-  std::string refusal(const nlohmann::json& more = nlohmann::json::object()) {
-    try {
-      measure("perplexity", options(more));
-    } catch (const std::exception& error) {
-      return error.what();
-    }
-    return "accepted";
-  }
-
-  // -log p of token `position` given [begin, position), from the model's own logits and plain loops.
+  // -log p of the text's token `position` given [begin, position).
   double negative_log_likelihood(int64_t begin, int64_t position) const {
     const std::vector<int32_t> ids = this->ids();
-    const at::Tensor context = at::tensor(std::vector<int64_t>(ids.begin() + begin, ids.begin() + position), at::kLong);
-    const at::Tensor logits = model_->logits(model_->forward(context.unsqueeze(0)))[0][-1].to(at::kDouble);
-    double sum = 0;
-    for (int64_t token = 0; token < logits.numel(); ++token) sum += std::exp(logits[token].item<double>());
-    return std::log(sum) - logits[ids[static_cast<size_t>(position)]].item<double>();
+    return PerplexityFixture::negative_log_likelihood({ids.begin() + begin, ids.begin() + position},
+                                                      ids[static_cast<size_t>(position)]);
   }
 };
 
@@ -55,7 +37,7 @@ class UniformModelTest : public PerplexityTest {
 };
 
 TEST_F(UniformModelTest, PerplexityIsTheVocabularySize) {
-  for (const char* protocol : {"gptq", "strided"}) {
+  for (const char* protocol : {"gptq", "strided", "llamacpp"}) {
     const Measurement measured = measure("perplexity", options({{"protocol", protocol}, {"stride", 5}}));
     EXPECT_NEAR(measured.metrics[0].value, 264, 1e-9);
     EXPECT_NEAR(measured.metrics[1].value, std::log(264), 1e-12);

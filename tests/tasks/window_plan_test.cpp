@@ -37,6 +37,19 @@ std::map<int64_t, int> scored_by_the_guide(int64_t seq_len, int64_t max_length, 
   return times;
 }
 
+// The loops of llama.cpp's tool in its own words: of the n_ctx - 1 - first logits from row `first` of a chunk on, row i
+// predicts token i + 1.
+std::map<int64_t, int> scored_by_llamacpp(int64_t num_tokens, int64_t n_ctx) {
+  std::map<int64_t, int> times;
+  const int64_t first = n_ctx / 2;
+  const int64_t n_chunk = num_tokens / n_ctx;
+  for (int64_t chunk = 0; chunk < n_chunk; ++chunk) {
+    const int64_t tokens_data = chunk * n_ctx + first;
+    for (int64_t i = 0; i < n_ctx - 1 - first; ++i) ++times[tokens_data + i + 1];
+  }
+  return times;
+}
+
 std::string refusal(int64_t num_tokens, int64_t window, int64_t stride, int64_t max_windows) {
   try {
     sliding_windows(num_tokens, window, stride, max_windows);
@@ -89,6 +102,27 @@ TEST(WindowPlanTest, AWindowIsNeverLongerThanAsked) {
 TEST(WindowPlanTest, MaxWindowsKeepsTheFirstOnes) {
   EXPECT_EQ(times_scored(side_by_side_windows(100, 4, 2)), times_scored(side_by_side_windows(8, 4, 0)));
   EXPECT_EQ(times_scored(sliding_windows(100, 6, 2, 3)), times_scored(sliding_windows(10, 6, 2, 0)));
+}
+
+TEST(WindowPlanTest, SecondHalfWindowsScoreWhatLlamacppScores) {
+  for (const int64_t window : {3, 4, 5, 8}) {
+    for (int64_t num_tokens = 2 * window; num_tokens < 5 * window; ++num_tokens) {
+      const std::vector<TextWindow> windows = second_half_windows(num_tokens, window, 0);
+      EXPECT_EQ(times_scored(windows), scored_by_llamacpp(num_tokens, window)) << num_tokens << " by " << window;
+      for (const TextWindow& each : windows) {
+        EXPECT_EQ(each.begin % window, 0);
+        EXPECT_EQ(each.end - each.begin, window);
+      }
+    }
+  }
+  EXPECT_EQ(times_scored(second_half_windows(100, 8, 3)), scored_by_llamacpp(24, 8));
+}
+
+TEST(WindowPlanTest, RefusesWhatHasNoSecondHalf) {
+  EXPECT_THAT([] { second_half_windows(15, 8, 0); }, testing::ThrowsMessage<std::invalid_argument>(
+                                                         testing::HasSubstr("15 tokens, fewer than the two windows")));
+  EXPECT_THAT([] { second_half_windows(15, 2, 0); },
+              testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("window 2 is too short")));
 }
 
 TEST(WindowPlanTest, RefusesWhatCannotBeCut) {

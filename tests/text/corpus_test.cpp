@@ -71,6 +71,14 @@ TEST_F(CorpusTest, GzippedTextIsTheSameText) {
   EXPECT_EQ(zipped.name, "b");
 }
 
+// C4's own files are called c4-validation.00000-of-00008.json.gz.
+TEST_F(CorpusTest, JsonOfC4IsJsonLines) {
+  const std::string lines = "{\"text\": \"one\", \"url\": \"u\"}\n{\"text\": \"two\"}\n";
+  const Corpus corpus = read_corpus(folder_.write("c4-validation.00000-of-00008.json.gz", gzipped(lines)));
+  EXPECT_THAT(corpus.documents, ElementsAre("one", "two"));
+  EXPECT_EQ(corpus.name, "c4-validation.00000-of-00008");
+}
+
 TEST_F(CorpusTest, CompressionBombIsStoppedAtTheLimit) {
   const auto bomb = folder_.write("bomb.jsonl.gz", gzipped(std::string(50 << 20, ' ')));
   ASSERT_LT(std::filesystem::file_size(bomb), 100'000u);

@@ -77,5 +77,38 @@ TEST_F(FindTextTest, UnknownNameSaysWhereItLooked) {
   EXPECT_THROW(find_text(data_.path().string()), std::runtime_error);
 }
 
+TEST_F(FindTextTest, AFoldersTextsAreInOrderAndCalledByFolderAndStem) {
+  for (const char* name : {"b.txt", "a.jsonl.gz", "c.raw", "d.json", "notes.md", "b/inner.txt"}) {
+    data_.write(std::string("domains/") + name, "text");
+  }
+  std::vector<std::string> names, files;
+  for (const NamedText& text : find_texts((data_ / "domains/").string())) {
+    names.push_back(text.name);
+    files.push_back(text.path.filename().string());
+  }
+  EXPECT_THAT(names, testing::ElementsAre("domains/a", "domains/b", "domains/c", "domains/d"));
+  EXPECT_THAT(files, testing::ElementsAre("a.jsonl.gz", "b.txt", "c.raw", "d.json"));
+  EXPECT_EQ(find_texts((data_ / "domains").string())[0].name, "domains/a");
+}
+
+TEST_F(FindTextTest, OneTextIsFoundAsItselfAlone) {
+  cache_.write("domains/novels.jsonl", R"({"text": "Chapter I"})");
+  const std::vector<NamedText> texts = find_texts("novels");
+  ASSERT_EQ(texts.size(), 1u);
+  EXPECT_EQ(texts[0].name, "novels");
+  EXPECT_EQ(texts[0].path, cache_ / "domains/novels.jsonl");
+}
+
+TEST_F(FindTextTest, AFolderWithoutTextsOrWithTwoOfOneNameIsRefused) {
+  using testing::HasSubstr;
+  data_.write("none/picture.png", "");
+  EXPECT_THAT([&] { find_texts((data_ / "none").string()); },
+              testing::ThrowsMessage<std::runtime_error>(HasSubstr("none': the folder has no text file")));
+  data_.write("twins/a.txt", "text");
+  data_.write("twins/a.jsonl", "text");
+  EXPECT_THAT([&] { find_texts((data_ / "twins").string()); },
+              testing::ThrowsMessage<std::runtime_error>(HasSubstr("would both be called twins/a; rename one")));
+}
+
 }  // namespace
 }  // namespace moebench
