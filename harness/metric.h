@@ -21,11 +21,12 @@ struct Metric {
 
 // A per-document or per-window score, kept so that two models are compared pairwise on the same items.
 struct Item {
-  std::string task;
+  std::string task;    // protocol-named
   std::string id;      // stable across models: window index, document id
   double nll = 0;      // sum of negative log-likelihood, nats
-  int64_t tokens = 0;  // scored tokens
+  int64_t tokens = 0;  // that it is the sum over, or words or bytes where the metric is per word or byte; 0: no matter
   std::optional<bool> correct;
+  std::string cluster;  // items of one source (passage, subject) are not independent; "": a cluster of its own
 };
 
 struct Measurement {

@@ -104,13 +104,14 @@ std::vector<RunRecord> read_runs(const Database& database) {
 
 std::vector<Item> read_items(const Database& database, const std::string& uuid) {
   Statement row(database,
-                "SELECT task, item_id, nll, tokens, correct FROM item "
+                "SELECT task, item_id, nll, tokens, correct, cluster FROM item "
                 "WHERE run_id = (SELECT id FROM run WHERE uuid = ?) ORDER BY task, length(item_id), item_id");
   row.bind(uuid);
   std::vector<Item> items;
   while (row.step()) {
     Item item{row.text(0), row.text(1), row.real(2), row.integer(3), std::nullopt};
     if (!row.is_null(4)) item.correct = row.integer(4) != 0;
+    item.cluster = row.text(5);
     items.push_back(std::move(item));
   }
   return items;

@@ -113,10 +113,10 @@ void insert_metrics(const Database& database, const RunRecord& run, int64_t run_
 }
 
 void insert_items(const Database& database, const RunRecord& run, int64_t run_id) {
-  Statement statement(database,
-                      "INSERT INTO item(run_id, task, item_id, nll, tokens, correct) VALUES(?, ?, ?, ?, ?, ?)");
+  Statement statement(
+      database, "INSERT INTO item(run_id, task, item_id, nll, tokens, correct, cluster) VALUES(?, ?, ?, ?, ?, ?, ?)");
   for (const Item& item : run.items) {
-    statement.bind(run_id, item.task, item.id, item.nll, item.tokens, item.correct).run();
+    statement.bind(run_id, item.task, item.id, item.nll, item.tokens, item.correct, item.cluster).run();
   }
 }
 

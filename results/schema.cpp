@@ -134,7 +134,10 @@ CREATE TABLE comparison(
 ) STRICT;
 )sql";
 
-const std::string kMigrations[] = {kVersion1};
+// Items of one source share a cluster; '' is one of its own.
+const std::string kVersion2 = "ALTER TABLE item ADD COLUMN cluster TEXT NOT NULL DEFAULT '';";
+
+const std::string kMigrations[] = {kVersion1, kVersion2};
 
 int64_t schema_version(const Database& database) { return database.integer("PRAGMA user_version"); }
 

@@ -163,7 +163,7 @@ TEST_F(HostileDatabaseTest, FlippedBytesNeverCrash) {
 TEST_F(HostileDatabaseTest, TableOfAnotherShapeIsRefused) {
   open();
   tamper("DROP TABLE item; CREATE TABLE item(run_id, task)");
-  expect_refusal("its 'item' is not what schema version 1 has");
+  expect_refusal("its 'item' is not what schema version 2 has");
 }
 
 TEST_F(HostileDatabaseTest, TableThatIsAViewIsRefused) {

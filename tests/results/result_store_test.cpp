@@ -34,7 +34,7 @@ RunRecord full_run() {
                       {"wiki/gptq-16/accuracy", "share", 0.1, Direction::kHigherIsBetter, 1000, std::nullopt},
                       {"expert_load/entropy", "nat", -0.0, Direction::kNeither, 1, std::nullopt}},
           .items = {{"wiki/gptq-16", "2", 41.5, 15, std::nullopt},
-                    {"wiki/gptq-16", "10", 40.25, 15, true},
+                    {"wiki/gptq-16", "10", 40.25, 15, true, "page 3"},
                     {"other", "doc \"1\"", 3, 1, false}},
           .artifacts = {{"conversion", "a.safetensors", "abcd", 4096}, {"log", "a.log", "ef", 0}}};
 }
@@ -95,8 +95,10 @@ TEST_F(ResultStoreTest, ItemsComeByTaskThenNumber) {
   EXPECT_EQ(items[1].nll, 41.5);
   EXPECT_EQ(items[1].tokens, 15);
   EXPECT_EQ(items[1].correct, std::nullopt);
+  EXPECT_EQ(items[1].cluster, "");
   EXPECT_EQ(items[2].id, "10");
   EXPECT_EQ(items[2].correct, true);
+  EXPECT_EQ(items[2].cluster, "page 3");
   EXPECT_THAT(store.items("nobody"), SizeIs(0));
 }
 

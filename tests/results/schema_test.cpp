@@ -30,8 +30,31 @@ TEST_F(SchemaTest, HasTheTablesOfTheContract) {
     ASSERT_TRUE(strict.bind(table).step()) << table;
     EXPECT_EQ(strict.integer(0), 1) << table;
   }
-  EXPECT_EQ(database.integer("PRAGMA user_version"), 1);
+  EXPECT_EQ(database.integer("PRAGMA user_version"), 2);
   EXPECT_EQ(database.integer("PRAGMA application_id"), 0x6d6f6562);
+}
+
+// A database of the first version, with an item, as its program left it.
+TEST_F(SchemaTest, ItemsOfVersion1HaveNoClusterAndNewOnesMay) {
+  {
+    const Database old = database();
+    migrate(old, migrations().first(1));
+    old.execute(
+        "INSERT INTO machine VALUES(1, 'f', '', '', '', '', 0, ''); INSERT INTO config VALUES(1, 'h', '{}');"
+        "INSERT INTO build VALUES(1, 'h', '', 0, '', '', '', '');"
+        "INSERT INTO run VALUES(1, 'old', 'cell', 1, 1, 1, NULL, NULL, 0, 'measure', 'completed', 0, 1, 0, '');"
+        "INSERT INTO item VALUES(1, 'arc_easy/acc', '3', 1.5, 0, 1)");
+  }
+  EXPECT_THAT(message_of_opening(Mode::kReadOnly), HasSubstr("`moebench run` with this --db updates it"));
+  ResultStore store = open();
+  RunRecord run = sample_run("new");
+  run.items = {{.task = "mmlu/acc", .id = "3", .correct = false, .cluster = "anatomy"}};
+  store.add(run);
+  ASSERT_EQ(store.items("old").size(), 1u);
+  EXPECT_EQ(store.items("old")[0].cluster, "");
+  EXPECT_EQ(store.items("old")[0].nll, 1.5);
+  EXPECT_EQ(store.items("old")[0].correct, true);
+  EXPECT_EQ(store.items("uuid-new").at(0).cluster, "anatomy");
 }
 
 TEST_F(SchemaTest, SecondCompletedRunOfACellIsImpossible) {
@@ -87,10 +110,10 @@ TEST_F(SchemaTest, ReaderOfAnOlderVersionIsToldWhatUpdatesIt) {
 
 TEST_F(SchemaTest, NewerVersionIsRefusedAndNotTouched) {
   open();
-  database().execute("PRAGMA user_version = 2");
+  database().execute("PRAGMA user_version = 3");
   const std::string before = read_file();
   EXPECT_THAT(message_of_opening(Mode::kReadWrite),
-              HasSubstr("results.sqlite: has schema version 2, this moebench knows 1"));
+              HasSubstr("results.sqlite: has schema version 3, this moebench knows 2"));
   EXPECT_THAT(message_of_opening(Mode::kReadOnly), HasSubstr("update this one"));
   EXPECT_EQ(read_file(), before);
 }

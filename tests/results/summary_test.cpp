@@ -19,7 +19,7 @@ TEST_F(SummaryTest, SaysWhatADatabaseHolds) {
   store.set_context({.machine_class = "two cores"}, {});
   for (const RunRecord& run : runs.runs()) store.add(run);
   EXPECT_EQ(store.summary(), nlohmann::ordered_json::parse(R"json({
-    "schema_version": 1,
+    "schema_version": 2,
     "runs": {"convert completed": 1, "measure completed": 2, "measure failed": 1},
     "failures": {"out of memory": 1},
     "items": 2,
