@@ -1,6 +1,5 @@
 #include "harness/commands/downstream.h"
 
-#include <algorithm>
 #include <chrono>
 #include <stdexcept>
 
@@ -12,8 +11,6 @@
 #include "harness/lm_eval/console_table.h"
 #include "harness/lm_eval/results_file.h"
 #include "harness/lm_eval/samples_file.h"
-#include "harness/options.h"
-#include "harness/scoring/answers.h"
 
 namespace moebench {
 namespace {
@@ -60,18 +57,6 @@ nlohmann::ordered_json run_config(const DownstreamArguments& arguments, const Mo
           {"harness", version_text()}};
 }
 
-// The library by itself would compare a near miss with its own names alone. Patterns are its to judge.
-void refuse_unknown(const std::vector<std::string>& tasks, std::vector<std::string> names,
-                    const std::vector<std::string>& other_names) {
-  names.insert(names.end(), other_names.begin(), other_names.end());
-  for (const std::string& task : tasks) {
-    const bool is_pattern = task.find_first_of("*?[") != std::string::npos;
-    if (!is_pattern && std::find(names.begin(), names.end(), task) == names.end()) {
-      throw std::invalid_argument(unknown_name_message("task", task, names));
-    }
-  }
-}
-
 }  // namespace
 
 Downstream::Downstream(DownstreamArguments arguments, const std::vector<std::string>& other_names)
@@ -79,14 +64,10 @@ Downstream::Downstream(DownstreamArguments arguments, const std::vector<std::str
   if (arguments_.log_samples && arguments_.output_path.empty()) {
     throw std::invalid_argument("--log-samples needs --output-path, the folder to write them to");
   }
-  TaskLibrary library;
-  if (!arguments_.include_path.empty()) library.add_folder(arguments_.include_path);
-  refuse_unknown(arguments_.tasks, library.names(), other_names);
-  selection_ = library.select(arguments_.tasks);
-  check_scoring(selection_);
-  for (TaskDefinition& definition : selection_.tasks) {
-    documents_.push_back(build_documents(definition, arguments_.num_fewshot, arguments_.limit));
-    definition.config["num_fewshot"] = documents_.back().num_fewshot;
+  selection_ = select_downstream_tasks(arguments_, other_names).selection;
+  documents_ = build_documents(selection_, arguments_);
+  for (size_t task = 0; task < documents_.size(); ++task) {
+    selection_.tasks[task].config["num_fewshot"] = documents_[task].num_fewshot;
   }
 }
 
@@ -104,16 +85,15 @@ nlohmann::ordered_json Downstream::evaluate(const LoadedModel& loaded, const Mod
     const TaskDefinition& definition = selection_.tasks[task];
     const TaskDocuments& built = documents_[task];
     progress.start(kKind, definition.task, amount_of(built));
-    const Answers answers = answer(
-        loaded.model, *loaded.tokenizer, definition.output_type, built.documents,
-        {.max_length = max_length, .generation_kwargs = definition.generation_kwargs, .progress = [&](double fraction) {
-           throw_if_interrupted();
-           progress.update(fraction);
-         }});
+    const auto [answers, score] = evaluate_task(loaded.model, *loaded.tokenizer, definition, built,
+                                                {.max_length = max_length, .progress = [&](double fraction) {
+                                                   throw_if_interrupted();
+                                                   progress.update(fraction);
+                                                 }});
     EvaluatedTask done{.definition = definition,
                        .num_fewshot = built.num_fewshot,
                        .num_available = built.num_available,
-                       .score = score_task(definition, built.documents, answers.responses)};
+                       .score = score};
     if (arguments_.log_samples) {
       AtomicFile samples(paths->samples(definition.task));
       done.hash = write_samples(definition, built.documents, answers.responses, done.score,

@@ -9,16 +9,13 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/commands/model_arguments.h"
-#include "harness/lm_eval/document_builder.h"
-#include "harness/lm_eval/task_library.h"
 #include "harness/pipeline/progress.h"
+#include "harness/scoring/downstream_tasks.h"
 
 namespace moebench {
 
-struct DownstreamArguments {
-  std::vector<std::string> tasks;  // tasks, groups, tags, globs of them
-  std::string include_path;        // a folder of the user's task files; empty: none
-  std::optional<int64_t> num_fewshot, limit, max_length;
+struct DownstreamArguments : DownstreamChoice {
+  std::optional<int64_t> max_length;
   std::string output_path;  // empty: nothing is written
   bool log_samples = false;
 };
@@ -26,8 +23,7 @@ struct DownstreamArguments {
 // Tasks with their documents: all that can be refused before a model is loaded.
 class Downstream {
  public:
-  // other_names: what could have been meant besides lm-eval's. Throws std::invalid_argument for an unknown task or a
-  // setting that does not fit, std::runtime_error for data that is missing or wrong.
+  // Throws as select_downstream_tasks and build_documents do, and std::invalid_argument for settings that do not fit.
   Downstream(DownstreamArguments arguments, const std::vector<std::string>& other_names);
 
   // Runs all tasks and writes the files that were asked for; returns what the results file holds. moe: of our own, put

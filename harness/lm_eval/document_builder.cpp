@@ -10,7 +10,6 @@
 #include "harness/lm_eval/document_fields.h"
 #include "harness/lm_eval/fewshot_sampler.h"
 #include "harness/lm_eval/jinja_value.h"
-#include "harness/lm_eval/task_data.h"
 
 namespace moebench {
 namespace {
@@ -29,8 +28,8 @@ auto about(const TaskDefinition& definition, const std::string& split, size_t do
 }
 
 // The split's documents after the task's preprocessing.
-TaskSplit processed_split(const TaskDefinition& definition, const std::string& split) {
-  TaskSplit read = read_task_split(definition, split);
+TaskSplit processed_split(const TaskDefinition& definition, const std::string& split, TaskFiles& files) {
+  TaskSplit read = read_task_split(definition, split, files);
   if (definition.process_docs.empty()) return read;
   for (size_t place = 0; place < read.documents.size(); ++place) {
     read.documents[place] = about(definition, split, place, [&] {
@@ -71,10 +70,11 @@ const std::string& chosen(const std::vector<std::string>& choices, const Json& p
 // The examples before the documents of a task.
 class Examples {
  public:
-  Examples(const TaskDefinition& definition, const TaskSplit& evaluated, int64_t num_fewshot, uint64_t seed)
+  Examples(const TaskDefinition& definition, const TaskSplit& evaluated, int64_t num_fewshot, uint64_t seed,
+           TaskFiles& files)
       : definition_(definition), split_(definition.fewshot.samples.empty() ? pool_split(definition) : "samples") {
     if (num_fewshot == 0) return;
-    read_pool(evaluated);
+    read_pool(evaluated, files);
     const FewshotDefinition& fewshot = definition.fewshot;
     rules_.emplace(fewshot.doc_to_text, fewshot.doc_to_target, fewshot.doc_to_choice,
                    field_names(evaluated.documents.front()));
@@ -101,13 +101,13 @@ class Examples {
   std::string data_hash;  // of the pool's file; empty if it is the evaluated one or there is none
 
  private:
-  void read_pool(const TaskSplit& evaluated) {
+  void read_pool(const TaskSplit& evaluated, TaskFiles& files) {
     if (!definition_.fewshot.samples.empty()) {
       pool_ = definition_.fewshot.samples;
     } else if (split_ == evaluation_split(definition_)) {
       pool_ = evaluated.documents;
     } else {
-      TaskSplit split = processed_split(definition_, split_);
+      TaskSplit split = processed_split(definition_, split_, files);
       pool_ = std::move(split.documents);
       data_hash = split.content_hash;
     }
@@ -224,11 +224,17 @@ int64_t used_fewshot(const TaskDefinition& definition, std::optional<int64_t> as
 
 TaskDocuments build_documents(const TaskDefinition& definition, std::optional<int64_t> num_fewshot,
                               std::optional<int64_t> limit, uint64_t fewshot_seed) {
+  TaskFiles files;
+  return build_documents(definition, num_fewshot, limit, fewshot_seed, files);
+}
+
+TaskDocuments build_documents(const TaskDefinition& definition, std::optional<int64_t> num_fewshot,
+                              std::optional<int64_t> limit, uint64_t fewshot_seed, TaskFiles& files) {
   if (limit.value_or(1) < 1) throw std::invalid_argument("limit: must be at least 1 document");
   const int64_t shots = used_fewshot(definition, num_fewshot);
   const std::string split_name = evaluation_split(definition);
-  const TaskSplit split = processed_split(definition, split_name);
-  Examples examples(definition, split, shots, fewshot_seed);
+  const TaskSplit split = processed_split(definition, split_name, files);
+  Examples examples(definition, split, shots, fewshot_seed, files);
   const Builder builder =
       about(definition, split_name, 0, [&] { return Builder(definition, field_names(split.documents.front())); });
   TaskDocuments built{.num_available = static_cast<int64_t>(split.documents.size()), .num_fewshot = shots};

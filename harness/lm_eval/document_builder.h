@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "harness/lm_eval/evaluated_document.h"
+#include "harness/lm_eval/task_data.h"
 #include "harness/lm_eval/task_definition.h"
 
 namespace moebench {
@@ -27,5 +28,7 @@ struct TaskDocuments {
 // label that is no choice.
 TaskDocuments build_documents(const TaskDefinition& definition, std::optional<int64_t> num_fewshot,
                               std::optional<int64_t> limit, uint64_t fewshot_seed = kFewshotSeed);
+TaskDocuments build_documents(const TaskDefinition& definition, std::optional<int64_t> num_fewshot,
+                              std::optional<int64_t> limit, uint64_t fewshot_seed, TaskFiles& files);
 
 }  // namespace moebench

@@ -84,12 +84,17 @@ Json parse_line(const std::string& path, int64_t number, std::string_view line) 
   return document;
 }
 
+TaskFiles::File read_whole(const fs::path& path) {
+  TaskFiles::File file{.text = read_text_file(path)};
+  file.content_hash = content_hash(std::string_view(file.text));
+  return file;
+}
+
 // wants: whether a line is of the task, as far as its bytes tell.
 template <class Wants>
-TaskSplit read_lines(const fs::path& path, Wants wants) {
-  const std::string text = read_text_file(path);
-  TaskSplit split{.path = path.string(), .content_hash = content_hash(std::string_view(text))};
-  std::string_view rest = text;
+TaskSplit parse_lines(const fs::path& path, const TaskFiles::File& file, Wants wants) {
+  TaskSplit split{.path = path.string(), .content_hash = file.content_hash};
+  std::string_view rest = file.text;
   for (int64_t number = 1; !rest.empty(); ++number) {
     const size_t end = std::min(rest.find('\n'), rest.size());
     const std::string_view line = rest.substr(0, end);
@@ -102,15 +107,15 @@ TaskSplit read_lines(const fs::path& path, Wants wants) {
 
 TaskSplit read_wikitext(const std::string& split) {
   const fs::path path = find_text(split == "test" ? "wikitext2" : "wikitext2-" + split);
-  const std::string text = read_text_file(path);
-  TaskSplit pages{.path = path.string(), .content_hash = content_hash(std::string_view(text))};
-  for (std::string& page : wikitext_pages(text)) pages.documents.push_back({{"page", std::move(page)}});
+  const TaskFiles::File file = read_whole(path);
+  TaskSplit pages{.path = path.string(), .content_hash = file.content_hash};
+  for (std::string& page : wikitext_pages(file.text)) pages.documents.push_back({{"page", std::move(page)}});
   return pages;
 }
 
 // MMLU in one file has the subject in a field of each document. Most lines are of other subjects, which shows without
 // parsing them.
-TaskSplit read_mmlu(const fs::path& path, const std::string& subject) {
+TaskSplit parse_mmlu(const fs::path& path, const TaskFiles::File& file, const std::string& subject) {
   const std::string field = "\"subject\"", value = '"' + subject + '"';
   const std::boyer_moore_horspool_searcher find_field(field.begin(), field.end()),
       find_value(value.begin(), value.end());
@@ -118,24 +123,33 @@ TaskSplit read_mmlu(const fs::path& path, const std::string& subject) {
     return std::search(line.begin(), line.end(), searcher) != line.end();
   };
   TaskSplit split =
-      read_lines(path, [&](std::string_view line) { return has(line, find_value) || !has(line, find_field); });
+      parse_lines(path, file, [&](std::string_view line) { return has(line, find_value) || !has(line, find_field); });
   std::erase_if(split.documents,
                 [&](const Json& document) { return document.value("subject", Json(subject)) != subject; });
   return split;
 }
 
-TaskSplit read_file(const TaskDefinition& definition, const std::string& split) {
+// Only MMLU's files are of several tasks.
+TaskSplit read_file(const TaskDefinition& definition, const std::string& split, TaskFiles& files) {
   const std::string& set = definition.dataset_path;
-  if (set == "cais/mmlu") return read_mmlu(find_split(definition, split), definition.dataset_name);
+  if (set == "cais/mmlu") {
+    const fs::path path = find_split(definition, split);
+    return parse_mmlu(path, files.read(path), definition.dataset_name);
+  }
   const fs::path path = set == "json" || set == "jsonl" ? named_file(definition, split) : find_split(definition, split);
-  return read_lines(path, [](std::string_view) { return true; });
+  return parse_lines(path, read_whole(path), [](std::string_view) { return true; });
 }
 
 }  // namespace
 
-TaskSplit read_task_split(const TaskDefinition& definition, const std::string& split) {
+const TaskFiles::File& TaskFiles::read(const fs::path& path) {
+  const auto known = files_.find(path);
+  return known != files_.end() ? known->second : files_.emplace(path, read_whole(path)).first->second;
+}
+
+TaskSplit read_task_split(const TaskDefinition& definition, const std::string& split, TaskFiles& files) {
   if (definition.dataset_path == "EleutherAI/wikitext_document_level") return read_wikitext(split);
-  TaskSplit read = read_file(definition, split);
+  TaskSplit read = read_file(definition, split, files);
   if (read.documents.empty()) {
     throw std::runtime_error("task " + definition.task + ": " + read.path + " has no documents for it");
   }

@@ -73,7 +73,8 @@ std::vector<std::string> aggregated_filters(const ordered_json& aggregate,
 
 std::optional<GroupMetricScore> aggregate_metric(const std::string& metric, const std::string& filter,
                                                  bool weight_by_size, const std::vector<const TaskScore*>& leaves) {
-  GroupMetricScore aggregated{.metric = metric, .filter = filter, .standard_error = std::nullopt};
+  GroupMetricScore aggregated{
+      .metric = metric, .filter = filter, .standard_error = std::nullopt, .weighs_by_size = weight_by_size};
   std::vector<GroupMember> members;
   for (const TaskScore* leaf : leaves) {
     for (const MetricScore& score : leaf->scores) {
@@ -153,10 +154,13 @@ TaskScore score_task(const TaskDefinition& definition, const std::vector<Evaluat
 
 GroupScore score_group(const TaskGroup& group, const std::vector<TaskGroup>& groups,
                        const std::vector<TaskScore>& tasks) {
-  GroupScore result{.group = group.name, .alias = group.alias, .num_documents = 0, .scores = {}};
+  GroupScore result{.group = group.name, .alias = group.alias};
   std::vector<const TaskScore*> leaves;
   collect_leaves(group, groups, tasks, leaves);
-  for (const TaskScore* leaf : leaves) result.num_documents += leaf->num_documents;
+  for (const TaskScore* leaf : leaves) {
+    result.tasks.push_back(leaf->task);
+    result.num_documents += leaf->num_documents;
+  }
   for (const ordered_json& aggregate : group.aggregate_metric_list) {
     const std::string metric = aggregate.at("metric").get<std::string>();
     const bool weight_by_size = aggregate.value("weight_by_size", true);

@@ -46,11 +46,13 @@ struct GroupMetricScore {
   std::string metric, filter;
   double value = 0;
   std::optional<double> standard_error;
-  int64_t num_documents = 0;  // of the tasks that have it
+  int64_t num_documents = 0;   // of the tasks that have it
+  bool weighs_by_size = true;  // its value is the mean over all their documents
 };
 
 struct GroupScore {
   std::string group, alias;
+  std::vector<std::string> tasks;  // its own and its subgroups'
   int64_t num_documents = 0;
   std::vector<GroupMetricScore> scores;  // empty: the group aggregates nothing
 };

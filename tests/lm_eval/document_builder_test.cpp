@@ -139,6 +139,40 @@ TEST_F(DocumentBuilderTest, HellaswagIsCleanedAsLmEvalCleansIt) {
   EXPECT_EQ(document.doc["query"], document.instances[0].context);
 }
 
+// HellaSwag's source_id is above; WikiText's documents are its pages.
+TEST_F(DocumentBuilderTest, DocumentsOfOneSourceAreOfOneCluster) {
+  folder_.write("super_glue_boolq/validation.jsonl",
+                Json{{"passage", "P"}, {"question", "is it"}, {"label", 1}}.dump());
+  EXPECT_EQ(build("boolq").documents.at(0).cluster, "P");
+  folder_.write(
+      "logiqa/test.jsonl",
+      Json{{"label", "a"}, {"context", "C"}, {"question", "which?"}, {"options", {"one", "two", "three", "four"}}}
+          .dump());
+  EXPECT_EQ(build("logiqa").documents.at(0).cluster, "C");
+  folder_.write("wikitext2/wiki.test.raw", "\n = One = \n a\n = Two = \n b\n");
+  for (const EvaluatedDocument& page : build("wikitext").documents) EXPECT_EQ(page.cluster, "");
+}
+
+// Of one file for all subjects, which is read once however many are asked for.
+TEST_F(DocumentBuilderTest, MmlusSubjectsShareOneReadingOfTheirFile) {
+  const auto question = [](const std::string& subject) {
+    return Json{{"question", "Q"}, {"subject", subject}, {"choices", {"a", "b", "c", "d"}}, {"answer", 2}}.dump() +
+           "\n";
+  };
+  folder_.write("mmlu/test.jsonl", question("anatomy") + question("astronomy") + question("anatomy"));
+  TaskFiles files;
+  const auto build_subject = [&](const std::string& subject) {
+    return build_documents(TaskLibrary().select({"mmlu_" + subject}).tasks.at(0), 0, std::nullopt, kFewshotSeed, files);
+  };
+  const TaskDocuments anatomy = build_subject("anatomy");
+  ASSERT_EQ(anatomy.documents.size(), 2u);
+  EXPECT_EQ(anatomy.documents[1].cluster, "anatomy");
+  folder_.write("mmlu/test.jsonl", "no longer JSON");
+  const TaskDocuments astronomy = build_subject("astronomy");
+  EXPECT_EQ(astronomy.documents.size(), 1u);
+  EXPECT_EQ(astronomy.data_hash, anatomy.data_hash);
+}
+
 TEST_F(DocumentBuilderTest, WhatDividesLinesInUnicodeDividesNoDocuments) {
   write_task();
   folder_.write("test.jsonl",
