@@ -80,13 +80,16 @@ nlohmann::ordered_json Downstream::evaluate(const LoadedModel& loaded, const Mod
 
   for (const TaskDocuments& documents : documents_) progress.expect(kKind, amount_of(documents));
   nlohmann::ordered_json notes = moe;
+  notes["lm_eval_compat"] = arguments_.lm_eval_compat;
   std::vector<EvaluatedTask> evaluated;
   for (size_t task = 0; task < selection_.tasks.size(); ++task) {
     const TaskDefinition& definition = selection_.tasks[task];
     const TaskDocuments& built = documents_[task];
     progress.start(kKind, definition.task, amount_of(built));
     const auto [answers, score] = evaluate_task(loaded.model, *loaded.tokenizer, definition, built,
-                                                {.max_length = max_length, .progress = [&](double fraction) {
+                                                {.max_length = max_length,
+                                                 .profile = encoding_profile(arguments_.lm_eval_compat),
+                                                 .progress = [&](double fraction) {
                                                    throw_if_interrupted();
                                                    progress.update(fraction);
                                                  }});
@@ -136,7 +139,9 @@ std::string Downstream::console_text(const nlohmann::ordered_json& results) cons
       console_header(kModelSource, results.at("config").at("model_args").get<std::string>(), limit,
                      arguments_.num_fewshot, results.at("config").at("batch_size").get<std::string>());
   const std::string groups = console_table(results, TableContent::kGroups);
-  return header + "\n" + console_table(results, TableContent::kTasks) + (groups.empty() ? "" : "\n" + groups);
+  const bool is_default = arguments_.lm_eval_compat == kDefaultEncodingProfile;
+  const std::string profile = is_default ? "" : "requests encoded as by lm-eval " + arguments_.lm_eval_compat + "\n";
+  return header + "\n" + profile + console_table(results, TableContent::kTasks) + (groups.empty() ? "" : "\n" + groups);
 }
 
 }  // namespace moebench

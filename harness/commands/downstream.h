@@ -16,6 +16,7 @@ namespace moebench {
 
 struct DownstreamArguments : DownstreamChoice {
   std::optional<int64_t> max_length;
+  std::string lm_eval_compat = kDefaultEncodingProfile;
   std::string output_path;  // empty: nothing is written
   bool log_samples = false;
 };

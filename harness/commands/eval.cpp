@@ -58,6 +58,24 @@ std::vector<NamedTask> create_tasks(const Arguments& arguments) {
   return tasks;
 }
 
+// What the results of lm-eval's tasks on a conversion tell of its routing, on a text of its own.
+std::vector<NamedTask> create_routing_tasks(const std::vector<std::string>& asked_for, int64_t num_positions) {
+  const nlohmann::json options = {{"window", std::min<int64_t>(2048, num_positions)}, {"max_windows", 1}};
+  std::vector<NamedTask> tasks;
+  for (const char* name : {"activated_parameters", "expert_load", "routing_overlap"}) {
+    if (std::find(asked_for.begin(), asked_for.end(), name) != asked_for.end()) continue;
+    const TaskRegistry::Entry& entry = TaskRegistry::instance().find(name);
+    tasks.push_back({name, entry.resolve(options), entry.create(options)});
+    try {
+      tasks.back().task->data_hash();
+    } catch (const std::runtime_error& error) {
+      fmt::print(stderr, "moebench: the results go without {}: {}\n", name, error.what());
+      tasks.pop_back();
+    }
+  }
+  return tasks;
+}
+
 struct TimedMeasurement : Measurement {
   double seconds = 0;
 };
@@ -123,8 +141,13 @@ int evaluate(Arguments arguments) {
   }
   const std::vector<NamedTask> tasks = create_tasks(arguments);
   LoadedModel loaded = load_model(arguments.model);
+  std::vector<NamedTask> routing_tasks;
+  if (downstream && loaded.conversion) {
+    routing_tasks = create_routing_tasks(arguments.tasks, loaded.model.config().max_position_embeddings);
+  }
   SweepProgress progress = terminal_progress();
   for (const NamedTask& task : tasks) progress.expect(task.name);
+  for (const NamedTask& task : routing_tasks) progress.expect(task.name);
   const std::vector<TimedMeasurement> measurements = measure(tasks, loaded, progress);
   nlohmann::ordered_json result = {{"model", arguments.model.model},
                                    {"conversion", arguments.model.conversion},
@@ -133,9 +156,12 @@ int evaluate(Arguments arguments) {
                                    {"tasks", measured_json(tasks, measurements)}};
   nlohmann::ordered_json lm_eval;
   if (downstream) {
-    lm_eval =
-        downstream->evaluate(loaded, arguments.model,
-                             {{"conversion", arguments.model.conversion}, {"measurements", result["tasks"]}}, progress);
+    nlohmann::ordered_json measured = result["tasks"];
+    for (nlohmann::ordered_json& each : measured_json(routing_tasks, measure(routing_tasks, loaded, progress))) {
+      measured.push_back(std::move(each));
+    }
+    lm_eval = downstream->evaluate(loaded, arguments.model,
+                                   {{"conversion", arguments.model.conversion}, {"measurements", measured}}, progress);
   }
   if (arguments.as_json) {
     if (downstream) result["lm_eval"] = lm_eval;
@@ -172,6 +198,13 @@ std::function<int()> define_eval(CLI::App& command) {
       ->check(CLI::PositiveNumber);
   command.add_option("--max-length", downstream.max_length, "tokens that are fed at most (default: the model's)")
       ->check(CLI::PositiveNumber);
+  command
+      .add_option("--lm-eval-compat", downstream.lm_eval_compat,
+                  "encode requests as this version of lm-eval: 0.3 encodes context and continuation apart; before "
+                  "0.4.13 no BOS that the tokenizer adds; up to 0.4.2 EOS stands for an empty context; "
+                  "0.4.13-repeated-bos also scores the BOS that 0.4.13 puts before whole texts a second time")
+      ->check(CLI::IsMember(encoding_profile_names()))
+      ->capture_default_str();
   command.add_option("--include-path", downstream.include_path, "a folder with task files of your own, as lm-eval's")
       ->type_name("FOLDER");
   command.add_option("--output-path", downstream.output_path, "write lm-eval's results file into this folder")

@@ -1,6 +1,7 @@
 // eval of lm-eval's tasks: a task of the user's on a tiny model, what it prints and writes, and what is refused.
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "tests/commands/command_fixture.h"
 
@@ -11,6 +12,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 class DownstreamCommandTest : public CommandFixture {
  protected:
@@ -72,6 +74,29 @@ TEST_F(DownstreamCommandTest, LimitShotsAndMeasurementsGoTogether) {
   EXPECT_EQ(result["lm_eval"]["n-samples"]["mine"]["effective"], 2);
   EXPECT_EQ(result["lm_eval"]["n-shot"]["mine"], 1);
   EXPECT_EQ(result["lm_eval"]["moe"]["measurements"], result["tasks"]);
+}
+
+TEST_F(DownstreamCommandTest, SaysWhichVersionsEncodingWasUsed) {
+  EXPECT_THAT(output(eval({})), Not(HasSubstr("encoded as")));
+  EXPECT_THAT(output(eval({"--lm-eval-compat", "0.4.2"})), HasSubstr("encoded as by lm-eval 0.4.2\n"));
+  const json result = json::parse(output(eval({"--lm-eval-compat", "0.3", "--json"})));
+  EXPECT_EQ(result["lm_eval"]["moe"]["lm_eval_compat"], "0.3");
+  EXPECT_THAT(sentence(2, eval({"--lm-eval-compat", "0.4.8"})), HasSubstr("0.4.9.1"));
+}
+
+TEST_F(DownstreamCommandTest, AConversionsResultsTellOfItsRouting) {
+  output({"convert", "--model", "model", "--method", "random_split", "--active-ratio", "0.5", "--calibration",
+          "text.txt", "--windows", "2", "--window", "64", "--out", "random.safetensors"});
+  write("data/wiki-passages-test.txt", sample_text());
+  const json result =
+      json::parse(output(eval({"--conversion", "random.safetensors", "--data", "data", "--limit", "1", "--json"})));
+  EXPECT_TRUE(result["tasks"].empty());
+  std::set<std::string> metrics;
+  for (const json& task : result["lm_eval"]["moe"]["measurements"]) {
+    for (const json& metric : task["metrics"]) metrics.insert(metric["name"].get<std::string>());
+  }
+  EXPECT_THAT(metrics, testing::IsSupersetOf({"activated_parameters/measured", "expert_load/entropy", "routing_overlap",
+                                              "routing_overlap/chance"}));
 }
 
 TEST_F(DownstreamCommandTest, RefusesInOneSentence) {
