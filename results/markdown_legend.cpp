@@ -57,6 +57,7 @@ std::string range(double lowest, double highest) {
 std::string options_of(const Column& column) {
   std::vector<std::string> options;
   for (const auto& [name, value] : column.task_options.items()) {
+    if (value == "") continue;
     options.push_back(name + " " + (value.is_string() ? value.get<std::string>() : value.dump()));
   }
   return join(options, ", ");
@@ -108,7 +109,7 @@ std::string hidden_columns(const Table& table) {
                                         [](const Column& column) { return !column.is_headline; });
   if (num_hidden == 0) return "";
   return "- " + std::to_string(num_hidden) +
-         " finer metrics (layers, phases, other definitions) are in the csv and json formats\n";
+         " finer metrics (layers, phases, tasks of a group, other definitions) are in the csv and json formats\n";
 }
 
 std::string provenance(const Table& table) {

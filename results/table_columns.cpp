@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 #include <set>
+#include <sstream>
 
 #include "results/distinction.h"
 
@@ -12,6 +13,7 @@ namespace {
 
 constexpr std::string_view kConversionSeconds = "conversion/seconds";
 constexpr std::string_view kPhasePrefix = "conversion/seconds/";
+constexpr std::string_view kLmEval = "lm_eval";  // the task whose metrics are lm-evaluation-harness's
 
 Column column_of(const DescribedRun& run, const std::string& metric) {
   Column column{.metric = metric,
@@ -61,26 +63,44 @@ int position_of(const Column& column) {
   return column.metric.starts_with(kPhasePrefix) ? 22 : 21;
 }
 
-// Layers, phases, the loss on the way, all of expert load but its entropy, and the logarithm of a perplexity that is
-// there itself are too fine for a table.
+// The names in a list separated by commas.
+std::set<std::string> names_in(const nlohmann::json& list) {
+  std::set<std::string> names;
+  std::istringstream stream(list.is_string() ? list.get<std::string>() : "");
+  for (std::string name; std::getline(stream, name, ',');) {
+    names.insert(name.substr(std::min(name.find_first_not_of(' '), name.size())));
+  }
+  return names;
+}
+
+// A task of lm-evaluation-harness that is part of a group which has a value: "mmlu_anatomy/acc" beside "mmlu/acc"; or
+// of whatever was asked for, if all of that has values. names: of all metrics.
+bool is_of_a_group(const Column& column, const std::set<std::string>& names) {
+  const std::string& name = column.metric;
+  const size_t task_end = name.find('/');
+  for (size_t end = name.find('_'); end < task_end; end = name.find('_', end + 1)) {
+    if (names.contains(name.substr(0, end) + name.substr(task_end))) return true;
+  }
+  const std::set<std::string> asked = names_in(column.task_options.value("tasks", nlohmann::json()));
+  const auto has_value = [&](const std::string& task) {
+    const auto found = names.lower_bound(task + "/");
+    return found != names.end() && found->starts_with(task + "/");
+  };
+  return !asked.contains(name.substr(0, task_end)) && !asked.empty() &&
+         std::all_of(asked.begin(), asked.end(), has_value);
+}
+
+// Layers, phases, the loss on the way, all of expert load but its entropy, tasks of a group and the logarithm of a
+// perplexity that are there themselves are too fine for a table.
 bool is_headline(const Column& column, const std::set<std::string>& names) {
   const std::string& name = column.metric;
   if (name.find("/layer-") != std::string::npos || name.starts_with(kPhasePrefix)) return false;
   if (name.starts_with("retraining/") && name != "retraining/seconds") return false;
   if (name.starts_with("expert_load/") && name != "expert_load/entropy") return false;
   if (name.ends_with("/nll") && names.contains(name.substr(0, name.size() - 3) + "ppl")) return false;
+  if (column.task == kLmEval && is_of_a_group(column, names)) return false;
   if (name == "active_ffn_share" || name == "activated_parameters/all" || name == "total_parameters") return true;
   return column.direction != Direction::kNeither || name == column.task;
-}
-
-// Columns that would read alike say what of their identities differs.
-void tell_apart(std::vector<BenchColumn>& columns) {
-  std::vector<Named> named;
-  for (const auto& [bench, column] : columns) {
-    named.push_back({nlohmann::json{column.metric, column.task, column.task_options}.dump(), column.identity});
-  }
-  const std::vector<std::string> texts = distinctions(named);
-  for (size_t index = 0; index < columns.size(); ++index) columns[index].column.distinction = texts[index];
 }
 
 // The options in which columns of the same metric differ.
@@ -101,6 +121,16 @@ std::string detail_of(const Column& column, const std::vector<BenchColumn>& colu
 
 }  // namespace
 
+void tell_apart(std::vector<BenchColumn>& columns) {
+  std::vector<Named> named;
+  for (auto& [bench, column] : columns) {
+    column.detail = detail_of(column, columns);
+    named.push_back({nlohmann::json{column.metric, column.task, column.task_options}.dump(), column.identity});
+  }
+  const std::vector<std::string> texts = distinctions(named);
+  for (size_t index = 0; index < columns.size(); ++index) columns[index].column.distinction = texts[index];
+}
+
 std::vector<BenchColumn> make_columns(const std::vector<DescribedRun>& runs) {
   ColumnList list;
   for (const DescribedRun& run : runs) {
@@ -113,10 +143,7 @@ std::vector<BenchColumn> make_columns(const std::vector<DescribedRun>& runs) {
   });
   std::set<std::string> names;
   for (const auto& [bench, column] : columns) names.insert(column.metric);
-  for (auto& [bench, column] : columns) {
-    column.is_headline = is_headline(column, names);
-    column.detail = detail_of(column, columns);
-  }
+  for (auto& [bench, column] : columns) column.is_headline = is_headline(column, names);
   tell_apart(columns);
   return columns;
 }
@@ -129,19 +156,20 @@ const Metric* find_metric(const DescribedRun& run, const Column& column) {
 }
 
 std::vector<std::string> data_warnings(const std::vector<DescribedRun>& runs) {
-  std::map<std::string, std::set<std::string>> contents;
+  // By task with its options: shots of other tasks' examples are of other files, too.
+  std::map<std::pair<std::string, nlohmann::json>, std::set<std::string>> contents;
   for (const DescribedRun& run : runs) {
     const std::optional<DatasetRecord>& dataset = run.record->dataset;
     if (run.is_measurement() && dataset)
-      contents[run.about.task + " on " + dataset->name].insert(dataset->content_hash);
+      contents[{run.about.task + " on " + dataset->name, run.about.task_options}].insert(dataset->content_hash);
   }
-  std::vector<std::string> warnings;
+  std::set<std::string> warnings;
   for (const auto& [what, hashes] : contents) {
     if (hashes.size() < 2) continue;
-    warnings.push_back(what + ": measured on " + std::to_string(hashes.size()) +
-                       " versions of that text, so rows may not compare");
+    warnings.insert(what.first + ": measured on " + std::to_string(hashes.size()) +
+                    " versions of that text, so rows may not compare");
   }
-  return warnings;
+  return {warnings.begin(), warnings.end()};
 }
 
 }  // namespace moebench

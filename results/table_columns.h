@@ -18,6 +18,9 @@ struct BenchColumn {
 // failed has one column, named by the task.
 std::vector<BenchColumn> make_columns(const std::vector<DescribedRun>& runs);
 
+// Sets detail and distinction: what tells columns of one metric from each other.
+void tell_apart(std::vector<BenchColumn>& columns);
+
 // The column's metric in a run of its bench; null if it has none.
 const Metric* find_metric(const DescribedRun& run, const Column& column);
 

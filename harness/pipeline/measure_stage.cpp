@@ -33,7 +33,7 @@ ModelRecord model_record(const StageContext& context, const PlannedMeasurement& 
 std::optional<DatasetRecord> dataset_record(const StageContext& context, const PlannedTask& task, int64_t tokens) {
   if (task.data_hash.empty()) return std::nullopt;
   DatasetRecord record;
-  record.name = task.options.value("text", task.spec.name);
+  record.name = task.options.value("text", task.options.value("tasks", task.spec.name));
   record.content_hash = task.data_hash;
   record.tokenizer_hash = context.model.tokenizer_hash;
   record.tokens = tokens;

@@ -206,6 +206,26 @@ TEST_F(ComparisonTest, ColumnsGoFromSizeToQualityToCost) {
                                      "expert_load/entropy", "conversion/seconds", "conversion/peak_memory"));
 }
 
+TEST_F(ComparisonTest, TasksOfAGroupAreTooFineWhereTheGroupIsThere) {
+  const auto headlines = [](const std::string& tasks, const std::vector<std::string>& metrics) {
+    SyntheticRuns runs;
+    std::vector<Metric> accuracies;
+    for (const std::string& metric : metrics) accuracies.push_back({metric, "", 0.5, Direction::kHigherIsBetter});
+    runs.measure(0, accuracies, "lm_eval", {{"tasks", tasks}});
+    std::vector<std::string> shown;
+    for (const Column& column : compare_runs(runs.runs()).columns) {
+      if (column.is_headline) shown.push_back(column.metric);
+    }
+    return shown;
+  };
+  EXPECT_THAT(headlines("openllm-v1", {"mmlu/5-shot/acc", "mmlu_stem/5-shot/acc", "mmlu_virology/5-shot/acc",
+                                       "mmlu_astronomy/acc", "arc_easy/acc"}),
+              ElementsAre("mmlu/5-shot/acc", "mmlu_astronomy/acc", "arc_easy/acc"));
+  EXPECT_THAT(headlines("mmlu_stem, arc_easy", {"mmlu_stem/acc", "mmlu_astronomy/acc", "arc_easy/acc"}),
+              ElementsAre("mmlu_stem/acc", "arc_easy/acc"));
+  EXPECT_THAT(headlines("quick,mmlu_stem", {"mmlu_stem/acc", "piqa/acc"}), ElementsAre("mmlu_stem/acc", "piqa/acc"));
+}
+
 TEST_F(ComparisonTest, WhatATaskHasNotToSayOfAModelDoesNotApply) {
   runs_.measure(0, {}, "expert_load");
   runs_.use("cmoe", "S3A3E8", 0.75);
@@ -288,6 +308,12 @@ TEST_F(ComparisonTest, ChangedTextIsAWarning) {
   runs_.measure_perplexity(0, 40).dataset->content_hash = "c1";
   EXPECT_THAT(table().warnings,
               ElementsAre("perplexity on wiki: measured on 2 versions of that text, so rows may not compare"));
+}
+
+TEST_F(ComparisonTest, OtherOptionsMayReadOtherFiles) {
+  runs_.measure(0, {SyntheticRuns::perplexity(1)}, "lm_eval", {{"num_fewshot", 0}});
+  runs_.measure(0, {SyntheticRuns::perplexity(1)}, "lm_eval", {{"num_fewshot", 5}}).dataset->content_hash = "c1";
+  EXPECT_THAT(table().warnings, IsEmpty());
 }
 
 TEST_F(ComparisonTest, ConfigOfAnyShapeMakesARow) {

@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
+#include "tests/tasks/lm_eval_task_files.h"
 #include "tests/tasks/task_fixture.h"
 #include "tests/tasks/tiny_conversions.h"
 
@@ -13,9 +14,16 @@ namespace {
 
 class TaskContractTest : public TaskFixture {
  protected:
+  void SetUp() override {
+    TaskFixture::SetUp();
+    write_lm_eval_task(folder_, "mine");
+  }
+
   // Small enough for the tiny model, in whatever of these the task has.
   nlohmann::json options(const std::string& task) const {
-    const nlohmann::json small = {{"text", text_.string()}, {"window", 16}, {"stride", 8}, {"max_windows", 3}};
+    const nlohmann::json small = {
+        {"text", text_.string()}, {"window", 16},    {"stride", 8},
+        {"max_windows", 3},       {"tasks", "mine"}, {"include_path", (folder_ / "lm_eval").string()}};
     nlohmann::json result = nlohmann::json::object();
     for (const OptionDescription& option : TaskRegistry::instance().find(task).options) {
       if (small.contains(option.name)) result[option.name] = small[option.name];
@@ -29,7 +37,7 @@ class TaskContractTest : public TaskFixture {
 std::vector<std::string> names() { return TaskRegistry::instance().names(); }
 
 TEST_F(TaskContractTest, TheTasksAreRegistered) {
-  EXPECT_THAT(names(), testing::IsSupersetOf({"activated_parameters", "expert_load", "perplexity"}));
+  EXPECT_THAT(names(), testing::IsSupersetOf({"activated_parameters", "expert_load", "lm_eval", "perplexity"}));
 }
 
 TEST_F(TaskContractTest, EveryTaskSaysWhatItIs) {
@@ -106,6 +114,19 @@ TEST_F(TaskContractTest, MeasuringTwiceGivesTheSameBits) {
     }
     ASSERT_EQ(first.items.size(), second.items.size()) << name;
     for (size_t item = 0; item < first.items.size(); ++item) EXPECT_EQ(first.items[item].nll, second.items[item].nll);
+  }
+}
+
+TEST_F(TaskContractTest, ItemsAreOfAMetricAndThereOnce) {
+  for (const std::string& name : names()) {
+    const Measurement measured = measure(name, options(name));
+    std::set<std::pair<std::string, std::string>> seen;
+    for (const Item& item : measured.items) {
+      EXPECT_TRUE(seen.insert({item.task, item.id}).second) << item.task << " " << item.id << " twice";
+      EXPECT_TRUE(item.correct.has_value() || item.tokens > 0) << item.task << " " << item.id << " says nothing";
+      const auto is_its = [&](const Metric& metric) { return metric.name.starts_with(item.task); };
+      EXPECT_TRUE(std::any_of(measured.metrics.begin(), measured.metrics.end(), is_its)) << item.task;
+    }
   }
 }
 
