@@ -231,16 +231,9 @@ void sort_rows(std::vector<Row>& rows) {
   std::stable_sort(rows.begin(), rows.end(), [&](const Row& a, const Row& b) { return key(a) < key(b); });
 }
 
-std::string retraining_label(const Row& row) {
-  if (row.about.retrained_tokens == 0) return "";
-  return " retrained on " + std::to_string(row.about.retrained_tokens) + " tokens (" + row.about.retrain_recipe + ")";
-}
-
 std::vector<FailedRun> failures_of(const std::vector<DescribedRun>& runs, const std::vector<Row>& rows) {
   std::map<std::string, std::string> labels;
-  for (const Row& row : rows)
-    labels.emplace(row.key,
-                   row_label(row) + (row.about.is_dense() ? "" : " " + row.about.shape) + retraining_label(row));
+  for (const Row& row : rows) labels.emplace(row.key, row_title(row));
   std::vector<FailedRun> failures;
   for (const DescribedRun& run : runs) {
     if (!run.is_failed()) continue;

@@ -1,8 +1,5 @@
-#include <array>
-#include <charconv>
-#include <cmath>
-
 #include "results/cell_text.h"
+#include "results/csv_line.h"
 #include "results/render.h"
 
 namespace moebench {
@@ -40,28 +37,6 @@ const std::vector<std::string> kHeader = {"model",
                                           "ratio_to_dense",
                                           "rank",
                                           "reason"};
-
-// The shortest text that reads back as the same number.
-std::string exact(double value) {
-  if (!std::isfinite(value)) return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
-  std::array<char, 32> text;
-  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
-}
-
-std::string exact(std::optional<double> value) { return value ? exact(*value) : ""; }
-
-std::string quoted(const std::string& field) {
-  if (field.find_first_of(",\"\r\n") == std::string::npos) return field;
-  std::string result = "\"";
-  for (const char byte : field) result += byte == '"' ? std::string("\"\"") : std::string(1, byte);
-  return result + '"';
-}
-
-void write_line(const std::vector<std::string>& fields, std::string& csv) {
-  for (size_t field = 0; field < fields.size(); ++field)
-    csv += (field == 0 ? "" : ",") + quoted(one_line(fields[field]));
-  csv += "\r\n";
-}
 
 std::vector<std::string> fields_of(const Row& row) {
   const RunDescription& about = row.about;
@@ -107,8 +82,7 @@ void append(std::vector<std::string>& fields, const std::vector<std::string>& mo
 }  // namespace
 
 std::string render_csv(const Table& table) {
-  std::string csv;
-  write_line(kHeader, csv);
+  std::string csv = csv_line(kHeader);
   for (const Row& row : table.rows) {
     for (size_t column = 0; column < table.columns.size(); ++column) {
       std::vector<std::string> fields = fields_of(row);
@@ -117,7 +91,7 @@ std::string render_csv(const Table& table) {
               row.about.retrain_recipe, row.cells[column].overlaps_retraining ? "true" : "false"});
       append(fields, fields_of(table.columns[column]));
       append(fields, fields_of(row.cells[column]));
-      write_line(fields, csv);
+      csv += csv_line(fields);
     }
   }
   return csv;

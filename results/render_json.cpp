@@ -1,19 +1,11 @@
-#include <cmath>
-
 #include "results/cell_text.h"
+#include "results/json_number.h"
 #include "results/render.h"
 
 namespace moebench {
 namespace {
 
 using Json = nlohmann::ordered_json;  // keys as written here
-
-Json number(double value) {
-  if (std::isfinite(value)) return value;
-  return std::isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
-}
-
-Json number(std::optional<double> value) { return value ? number(*value) : Json(nullptr); }
 
 Json to_json(const Column& column) {
   return {{"metric", column.metric},
@@ -29,14 +21,14 @@ Json to_json(const Cell& cell, const Column& column) {
   const bool has_value = cell.status == CellStatus::kValue;
   return {{"metric", column.metric},
           {"status", status_name(cell.status)},
-          {"value", has_value ? number(cell.value) : Json(nullptr)},
-          {"standard_deviation", number(cell.standard_deviation)},
-          {"standard_error", number(cell.standard_error)},
+          {"value", has_value ? json_number(cell.value) : Json(nullptr)},
+          {"standard_deviation", json_number(cell.standard_deviation)},
+          {"standard_error", json_number(cell.standard_error)},
           {"n", has_value ? Json(cell.n) : Json(nullptr)},
           {"seeds", cell.seeds},
           {"failed_seeds", cell.failed_seeds},
           {"reason", cell.reason},
-          {"ratio_to_dense", number(cell.ratio_to_dense)},
+          {"ratio_to_dense", json_number(cell.ratio_to_dense)},
           {"rank", rank_name(cell.rank)},
           {"overlaps_calibration", cell.overlaps_calibration},
           {"overlaps_retraining", cell.overlaps_retraining}};
@@ -59,7 +51,7 @@ Json to_json(const Row& row, const std::vector<Column>& columns) {
                {"options_shown", row.options},
                {"distinction", row.distinction},
                {"shape", about.shape},
-               {"active_ratio", number(about.active_ratio)},
+               {"active_ratio", json_number(about.active_ratio)},
                {"router", about.router},
                {"dtype", about.dtype},
                {"calibration", to_json(about.calibration)},

@@ -85,4 +85,7 @@ struct Table {
 // "cmoe", "static_pruning (criterion=rate)", "cmoe with oracle router (bound)", "cmoe [version 1]".
 std::string row_label(const Row& row);
 
+// With shape and retraining: "cmoe S3A3E8 retrained on 100000 tokens (common)".
+std::string row_title(const Row& row);
+
 }  // namespace moebench

@@ -7,6 +7,7 @@ const std::vector<Command>& commands() {
       {"run", "a sweep: whatever is missing, then the comparison table", define_run},
       {"plan", "the cells of a sweep and their state, nothing executed", define_plan},
       {"report", "the comparison table of a database", define_report},
+      {"compare", "two rows of a database on the same items: differences, intervals, tests", define_compare},
       {"convert", "make one conversion of a model", define_convert},
       {"retrain", "train a conversion briefly on a text, resumable", define_retrain},
       {"eval", "measure a model, dense or converted", define_eval},

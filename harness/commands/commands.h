@@ -24,6 +24,7 @@ struct Command {
   std::function<int()> (*define)(CLI::App& command);
 };
 
+std::function<int()> define_compare(CLI::App& command);
 std::function<int()> define_convert(CLI::App& command);
 std::function<int()> define_eval(CLI::App& command);
 std::function<int()> define_score(CLI::App& command);

@@ -1,6 +1,9 @@
 #include "harness/commands/output_file.h"
 
+#include <cstdio>
 #include <stdexcept>
+
+#include "harness/atomic_file.h"
 
 namespace moebench {
 namespace {
@@ -18,6 +21,16 @@ void refuse_to_replace(const fs::path& input, const std::string& option, const f
   if (!is_same(input, output)) return;
   throw std::invalid_argument(option + " " + output.string() + ": is the input " + input.string() +
                               ", which would be lost; name another file");
+}
+
+void write_output(const fs::path& output, const std::string& text) {
+  if (output.empty()) {
+    std::fputs(text.c_str(), stdout);
+    return;
+  }
+  AtomicFile file(output);
+  file.write(text);
+  file.commit();
 }
 
 void refuse_to_replace_model(const fs::path& model, const std::string& option, const fs::path& output) {

@@ -11,6 +11,9 @@ namespace moebench {
 void refuse_to_replace(const std::filesystem::path& input, const std::string& option,
                        const std::filesystem::path& output);
 
+// To stdout if output is "". Throws TryAgainError for a file that cannot be written.
+void write_output(const std::filesystem::path& output, const std::string& text);
+
 // The same for all that a model consists of. model: a folder or a .gguf file. Nothing may be put into such a folder: a
 // new model.safetensors there would hide the shards.
 void refuse_to_replace_model(const std::filesystem::path& model, const std::string& option,

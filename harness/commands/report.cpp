@@ -1,8 +1,6 @@
 // moebench report: the comparison table of a database.
-#include <cstdio>
 #include <memory>
 
-#include "harness/atomic_file.h"
 #include "harness/commands/command_line.h"
 #include "harness/commands/commands.h"
 #include "harness/commands/output_file.h"
@@ -21,14 +19,7 @@ int report(const Arguments& arguments) {
   const ReportFormat format = parse_report_format(arguments.format);
   refuse_to_replace(arguments.database, "--output", arguments.output);
   const ResultStore store(arguments.database, ResultStore::Mode::kReadOnly);
-  const std::string text = render(store, format, {.command = this_command_line()});
-  if (arguments.output.empty()) {
-    std::fputs(text.c_str(), stdout);
-    return 0;
-  }
-  AtomicFile file(arguments.output);
-  file.write(text);
-  file.commit();
+  write_output(arguments.output, render(store, format, {.command = this_command_line()}));
   return 0;
 }
 
