@@ -18,12 +18,14 @@ struct LmEvalOptions {
   int64_t num_fewshot = -1;
   int64_t limit = 0;
   int64_t max_length = 0;
+  std::string compat = kDefaultEncodingProfile;
   std::string include_path;
   void for_each(auto&& visit) {
     visit("tasks", tasks, "tasks, groups, suites or patterns of lm-evaluation-harness's, separated by commas");
     visit("num_fewshot", num_fewshot, "examples before each document; -1 = the task's own number");
     visit("limit", limit, "only the first so many documents of each task; 0 = all");
     visit("max_length", max_length, "tokens that are fed at most; 0 = the model's positions");
+    visit("compat", compat, "the version of lm-eval as which requests are encoded", encoding_profile_names());
     visit("include_path", include_path, "a folder with task files of your own, as lm-eval's");
   }
 };
@@ -48,7 +50,7 @@ void check_at_least(const std::string& option, int64_t value, int64_t least) {
 
 class LmEval : public Task {
  public:
-  explicit LmEval(const LmEvalOptions& options) : max_length_(options.max_length) {
+  explicit LmEval(const LmEvalOptions& options) : max_length_(options.max_length), compat_(options.compat) {
     check_at_least("num_fewshot", options.num_fewshot, -1);
     check_at_least("limit", options.limit, 0);
     check_at_least("max_length", options.max_length, 0);
@@ -90,7 +92,8 @@ class LmEval : public Task {
       }));
       done += amount;
     }
-    return lm_eval_measurement(scored, chosen_.selection.groups);
+    return lm_eval_measurement(scored, chosen_.selection.groups,
+                               compat_ == kDefaultEncodingProfile ? "" : "lm-eval-" + compat_);
   }
 
  private:
@@ -99,8 +102,9 @@ class LmEval : public Task {
   ScoredTask evaluate(const TaskContext& context, size_t task, TaskDocuments documents,
                       const std::function<void(double fraction)>& progress) const try {
     const TaskDefinition& definition = chosen_.selection.tasks[task];
-    TaskEvaluation evaluation = evaluate_task(context.model, context.tokenizer, definition, documents,
-                                              {.max_length = max_length_, .progress = progress});
+    TaskEvaluation evaluation =
+        evaluate_task(context.model, context.tokenizer, definition, documents,
+                      {.max_length = max_length_, .profile = encoding_profile(compat_), .progress = progress});
     return {.output_type = definition.output_type,
             .own_fewshot = chosen_.own_fewshot[task],
             .documents = std::move(documents),
@@ -111,6 +115,7 @@ class LmEval : public Task {
   }
 
   int64_t max_length_;
+  std::string compat_;
   DownstreamChoice choice_;
   DownstreamTasks chosen_;
 };

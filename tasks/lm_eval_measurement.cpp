@@ -20,14 +20,10 @@ std::string shots_of(const ScoredTask& task) {
   return shots == task.own_fewshot ? "" : std::to_string(shots) + "-shot";
 }
 
-std::string metric_name(const std::string& task, const std::string& shots, const std::string& filter,
-                        const std::string& metric) {
-  return task + (shots.empty() ? "" : "/" + shots) + (filter == "none" ? "" : "/" + filter) + "/" + metric;
-}
-
 class MeasuredTasks {
  public:
-  MeasuredTasks(const std::vector<ScoredTask>& tasks, const std::vector<TaskGroup>& groups) : tasks_(tasks) {
+  MeasuredTasks(const std::vector<ScoredTask>& tasks, const std::vector<TaskGroup>& groups, const std::string& protocol)
+      : tasks_(tasks), protocol_(protocol) {
     std::vector<TaskScore> scores;
     for (const ScoredTask& task : tasks) scores.push_back(task.score);
     groups_ = score_groups(groups, scores);
@@ -57,7 +53,16 @@ class MeasuredTasks {
     return metric.higher_is_better ? Direction::kHigherIsBetter : Direction::kLowerIsBetter;
   }
 
-  static Metric task_metric(const ScoredTask& task, const MetricScore& score) {
+  std::string metric_name(const std::string& task, const std::string& shots, const std::string& filter,
+                          const std::string& metric) const {
+    std::string name = task;
+    for (const std::string& part : {protocol_, shots, filter == "none" ? "" : filter, metric}) {
+      if (!part.empty()) name += "/" + part;
+    }
+    return name;
+  }
+
+  Metric task_metric(const ScoredTask& task, const MetricScore& score) const {
     return {.name = metric_name(task.score.task, shots_of(task), score.filter, score.metric.name),
             .unit = score.metric.aggregation == Aggregation::kBitsPerByte ? "bit/byte" : "",
             .value = score.value,
@@ -137,13 +142,15 @@ class MeasuredTasks {
   }
 
   const std::vector<ScoredTask>& tasks_;
+  const std::string& protocol_;
   std::vector<GroupScore> groups_;
 };
 
 }  // namespace
 
-Measurement lm_eval_measurement(const std::vector<ScoredTask>& tasks, const std::vector<TaskGroup>& groups) {
-  return MeasuredTasks(tasks, groups).measurement();
+Measurement lm_eval_measurement(const std::vector<ScoredTask>& tasks, const std::vector<TaskGroup>& groups,
+                                const std::string& protocol) {
+  return MeasuredTasks(tasks, groups, protocol).measurement();
 }
 
 }  // namespace moebench

@@ -57,7 +57,7 @@ A bound computes every expert to choose among them: what a perfect router would 
 Conversion is wall time, with all of a pass over the text that several conversions shared; peak memory is the whole process's during that pass.
 
 - perplexity with window 2048: wiki/gptq-2048/ppl over n = 5, standard error 0.5000
-- 2 finer metrics (layers, phases, other definitions) are in the csv and json formats
+- 2 finer metrics (layers, phases, tasks of a group, other definitions) are in the csv and json formats
 - float32; seeds 0, 1
 - machine: two cores
 - moebench 1a2b3c

@@ -76,6 +76,12 @@ TEST_F(LmEvalTaskTest, LimitAndShotsAreOptions) {
   EXPECT_EQ(measured.items[0].task, "mine/1-shot/acc");
 }
 
+TEST_F(LmEvalTaskTest, AnotherVersionsEncodingIsNamed) {
+  const Measurement measured = measure("lm_eval", options({{"compat", "0.3"}, {"num_fewshot", 1}}));
+  EXPECT_EQ(measured.metrics.at(0).name, "mine/lm-eval-0.3/1-shot/acc");
+  EXPECT_EQ(measured.items.at(0).task, "mine/lm-eval-0.3/1-shot/acc");
+}
+
 TEST_F(LmEvalTaskTest, ASuitesShotsAreNamedAlthoughTheUserAskedForNone) {
   folder_.write("lm_eval/suite.yaml", "group: suite\ntask: [{task: mine, num_fewshot: 1}]\n");
   EXPECT_EQ(measure("lm_eval", options({{"tasks", "suite"}})).metrics.at(0).name, "mine/1-shot/acc");
