@@ -88,5 +88,18 @@ TEST_F(SmolLm2CommandsTest, TokenIdsEqualHuggingFace) {
   EXPECT_EQ(run_program(folder_.path(), {"tokenize", "--model", "smollm2-135m"}, input).output, expected);
 }
 
+// Minutes for all 62 pages. tests/scoring holds each answer of the first eight to lm-eval's.
+TEST_F(SmolLm2CommandsTest, PerplexityOfAllOfWikiTextEqualsLmEvaluationHarness) {
+  const std::filesystem::path data = std::filesystem::path(MOEBENCH_SHARED_DIR) / "data/ppl";
+  if (!std::filesystem::exists(data / "wikitext2/wiki.test.raw")) GTEST_SKIP() << data << " has no WikiText-2";
+  const ProgramResult result = run_program(folder_.path(), {"eval", "--model", "smollm2-135m", "--tasks", "wikitext",
+                                                            "--max-length", "2048", "--data", data, "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.errors;
+  const nlohmann::json results = nlohmann::json::parse(result.output)["lm_eval"]["results"]["wikitext"];
+  EXPECT_NEAR(results["word_perplexity,none"].get<double>(), 33.97255, 1e-4 * 33.97255);
+  EXPECT_NEAR(results["byte_perplexity,none"].get<double>(), 1.933431, 1e-4 * 1.933431);
+  EXPECT_NEAR(results["bits_per_byte,none"].get<double>(), 0.951163, 1e-4 * 0.951163);
+}
+
 }  // namespace
 }  // namespace moebench

@@ -1,4 +1,4 @@
-// Measurements of SmolLM2-135M against transformers' (golden/smollm2) and against counts by hand.
+// Measurements of SmolLM2-135M against transformers' (golden/smollm2), llama.cpp's and counts by hand.
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -18,6 +18,7 @@ class SmolLm2TasksTest : public testing::Test {
     const std::unique_ptr<Checkpoint> checkpoint = open_smollm2();
     if (checkpoint == nullptr) GTEST_SKIP() << "SmolLM2-135M is missing; run scripts/fetch smollm2-135m";
     if (!std::filesystem::exists(kText)) GTEST_SKIP() << kText << " is missing";
+    if (read_smollm2_golden("smollm2_ppl.json").is_null()) GTEST_SKIP() << "golden/smollm2 is missing";
     tokenizer_ = Tokenizer::load(checkpoint->path());
     model_ = LlamaModel::load(*checkpoint, {});
   }
@@ -29,11 +30,10 @@ class SmolLm2TasksTest : public testing::Test {
   }
 
   // Its README allows 1e-5 on a mean negative log-likelihood.
-  void expect_blocks(const std::string& golden, int64_t window, int64_t num_blocks) {
+  Measurement expect_blocks(const std::string& golden, int64_t window, int64_t num_blocks) {
     const nlohmann::json reference = read_smollm2_golden("smollm2_ppl.json");
-    if (reference.is_null()) GTEST_SKIP() << "golden/smollm2 is missing";
     const Measurement measured = measure("perplexity", {{"window", window}, {"max_windows", num_blocks}});
-    ASSERT_EQ(static_cast<int64_t>(measured.items.size()), num_blocks);
+    EXPECT_EQ(std::ssize(measured.items), num_blocks);
     double mean = 0;
     for (size_t block = 0; block < measured.items.size(); ++block) {
       const Item& item = measured.items[block];
@@ -44,6 +44,7 @@ class SmolLm2TasksTest : public testing::Test {
     }
     EXPECT_EQ(measured.metrics[0].name, "wiki.test/gptq-" + std::to_string(window) + "/ppl");
     EXPECT_NEAR(measured.metrics[0].value, std::exp(mean), 2e-5 * std::exp(mean));
+    return measured;
   }
 
   static inline const std::filesystem::path kText =
@@ -54,7 +55,31 @@ class SmolLm2TasksTest : public testing::Test {
 
 TEST_F(SmolLm2TasksTest, Gptq2048EqualsTransformers) { expect_blocks("gptq-2048", 2048, 2); }
 
-TEST_F(SmolLm2TasksTest, Gptq512EqualsTransformers) { expect_blocks("gptq-512-first40", 512, 4); }
+TEST_F(SmolLm2TasksTest, Gptq2048OfTheWholeTextEqualsTransformers) {
+  const Measurement measured = expect_blocks("gptq-2048", 2048, 148);
+  EXPECT_EQ(measured.text_tokens / 2048, 148);
+  EXPECT_NEAR(measured.metrics[0].value, 21.63069, 1e-4 * 21.63069);
+}
+
+TEST_F(SmolLm2TasksTest, Gptq512EqualsTransformers) {
+  const Measurement measured = expect_blocks("gptq-512-first40", 512, 40);
+  EXPECT_NEAR(measured.metrics[0].value, 29.18810, 1e-4 * 29.18810);
+}
+
+// What llama-perplexity (llama.cpp as in llama-cpp-python 0.3.36, -c 512, keys and values in fp32) printed after each
+// window for the same weights as an F32 GGUF.
+TEST_F(SmolLm2TasksTest, Llamacpp512EqualsLlamacpp) {
+  const std::vector<double> printed = {12.9544, 21.3722, 22.5231, 22.7437, 22.2565, 22.4583, 23.1886, 24.4974, 25.9244};
+  const Measurement measured = measure("perplexity", {{"protocol", "llamacpp"}, {"max_windows", printed.size()}});
+  ASSERT_EQ(measured.items.size(), printed.size());
+  double nll = 0;
+  int64_t tokens = 0;
+  for (size_t window = 0; window < printed.size(); ++window) {
+    nll += measured.items[window].nll;
+    tokens += measured.items[window].tokens;
+    EXPECT_NEAR(std::exp(nll / static_cast<double>(tokens)), printed[window], 1e-4 + 2e-5 * printed[window]) << window;
+  }
+}
 
 TEST_F(SmolLm2TasksTest, ParametersAreThePublishedOnes) {
   const Measurement measured = measure("activated_parameters", {{"window", 16}, {"max_windows", 1}});
