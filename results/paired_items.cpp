@@ -57,6 +57,13 @@ std::vector<std::string> clusters_of(const std::vector<ItemPair>& pairs) {
   return is_one ? std::vector<std::string>() : clusters;
 }
 
+std::optional<NllDrift> drift_of(const std::vector<ItemPair>& pairs) {
+  if (all(pairs, [](const Item& item) { return item.nll == 0; })) return std::nullopt;
+  std::vector<double> moved;
+  for (const auto& [base, candidate] : pairs) moved.push_back(std::abs(candidate->nll - base->nll));
+  return NllDrift{mean(moved), *std::max_element(moved.begin(), moved.end())};
+}
+
 std::string obstacle_of(const std::vector<ItemPair>& pairs) {
   if (pairs.size() < 2) return "needs two items of both at least, there are " + std::to_string(pairs.size());
   if (all(pairs, [](const Item& item) { return item.correct.has_value(); })) return "";
@@ -95,6 +102,7 @@ PairedItems paired(const ItemsById& base, const ItemsById& candidate) {
   result.scores = {scores(of_base), scores(of_candidate), clusters_of(pairs)};
   result.base = mean(result.scores.base);
   result.candidate = mean(result.scores.candidate);
+  result.drift = drift_of(pairs);
   return result;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,10 +17,17 @@ enum class ItemScore {
   kNll,    // nats per token, or whatever the item counts
 };
 
+// How far the items' log-likelihoods moved, whichever way: |nll of the one - nll of the other|, nats an item (of
+// multiple choice the right answer's).
+struct NllDrift {
+  double mean = 0, largest = 0;
+};
+
 struct PairedItems {
   ItemScore score = ItemScore::kRight;
   PairedScores scores;
   double base = 0, candidate = 0;  // the means: the share that is right, or all nats over all tokens
+  std::optional<NllDrift> drift;   // none where items have no likelihood, as generated text
   int64_t only_base = 0, only_candidate = 0;
   std::string obstacle;  // why they cannot be compared; "" if they can
 };

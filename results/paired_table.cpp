@@ -93,7 +93,7 @@ std::optional<int64_t> common_seed(const MeasuredRow& base, const MeasuredRow& c
 }
 
 PairedRow make_row(const PairedItems& items) {
-  PairedRow row{.score = items.score, .base = items.base, .candidate = items.candidate};
+  PairedRow row{.score = items.score, .base = items.base, .candidate = items.candidate, .drift = items.drift};
   row.difference = paired_difference(items.scores);
   row.bootstrap = bootstrap_interval(items.scores, kBootstrapSeed);
   row.p_value = row.difference.p_value;

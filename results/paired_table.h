@@ -29,6 +29,7 @@ struct PairedRow {
   Column column;  // what the items are of: its metric is theirs
   ItemScore score = ItemScore::kRight;
   double base = 0, candidate = 0;
+  std::optional<NllDrift> drift;
   PairedDifference difference;
   Interval bootstrap;  // of the difference, 95 %
   std::optional<McNemarTest> mcnemar;

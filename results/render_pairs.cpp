@@ -35,6 +35,12 @@ MarkdownColumn mcnemar_column(const PairedTable& table, const std::string& title
                    [&](const PairedRow& row) { return row.mcnemar ? text(*row.mcnemar) : std::string("–"); });
 }
 
+MarkdownColumn drift_column(const PairedTable& table, const std::string& title, double NllDrift::*of_drift) {
+  return column_of(table, title, true, [of_drift](const PairedRow& row) {
+    return row.drift ? format_number((*row.drift).*of_drift) : std::string("–");
+  });
+}
+
 std::string markdown_rows(const PairedTable& table) {
   using Row = const PairedRow&;
   return markdown_table(
@@ -54,9 +60,10 @@ std::string markdown_rows(const PairedTable& table) {
        column_of(table, "p", true, [](Row row) { return format_number(row.p_value); }),
        column_of(table, std::string("p, ") + adjustment_name(table.adjustment), true,
                  [](Row row) { return format_number(row.adjusted_p); }),
-       column_of(table, "detectable", true, [](Row row) {
-         return row.detectable_effect ? format_number(*row.detectable_effect) : std::string("–");
-       })});
+       column_of(
+           table, "detectable", true,
+           [](Row row) { return row.detectable_effect ? format_number(*row.detectable_effect) : std::string("–"); }),
+       drift_column(table, "mean drift", &NllDrift::mean), drift_column(table, "largest drift", &NllDrift::largest)});
 }
 
 std::string side_text(const PairedSide& side) {
@@ -84,7 +91,9 @@ std::string legend(const PairedTable& table) {
       "- fixed and broken: items that only new, or only base, has right\n"
       "- p is McNemar's exact one where single items are right or wrong, else that of the t; ";
   text += adjustment_text(table) +
-          "\n- detectable: the smallest true difference that such a test finds in 80 % of cases at 5 %\n";
+          "\n- detectable: the smallest true difference that such a test finds in 80 % of cases at 5 %\n"
+          "- drift: how far an item's log-likelihood moved, whichever way, in nats; of multiple choice the right "
+          "answer's\n";
   for (const std::string& note : table.notes) text += "- " + escape_markdown(note) + "\n";
   return text;
 }
@@ -100,12 +109,14 @@ const std::vector<std::string> kHeader = {
     "base",       "base_model",     "base_seed",     "new",  "new_model",     "new_seed",       "metric",
     "task",       "task_options",   "score",         "n",    "clusters",      "base_value",     "new_value",
     "difference", "standard_error", "low",           "high", "bootstrap_low", "bootstrap_high", "fixed",
-    "broken",     "mcnemar_p",      "mcnemar_mid_p", "p",    "adjustment",    "adjusted_p",     "detectable"};
+    "broken",     "mcnemar_p",      "mcnemar_mid_p", "p",    "adjustment",    "adjusted_p",     "detectable",
+    "mean_drift", "largest_drift"};
 
 std::string seed_text(const PairedSide& side) { return side.seed ? std::to_string(*side.seed) : ""; }
 
 std::string csv_row(const PairedTable& table, const PairedRow& row) {
   const PairedDifference& difference = row.difference;
+  const auto of_drift = [&](double NllDrift::*read) { return row.drift ? exact((*row.drift).*read) : std::string(); };
   const auto of_test = [&](auto read) { return row.mcnemar ? read(*row.mcnemar) : std::string(); };
   return csv_line({table.base.title,
                    table.base.model,
@@ -134,7 +145,9 @@ std::string csv_row(const PairedTable& table, const PairedRow& row) {
                    exact(row.p_value),
                    adjustment_name(table.adjustment),
                    exact(row.adjusted_p),
-                   exact(row.detectable_effect)});
+                   exact(row.detectable_effect),
+                   of_drift(&NllDrift::mean),
+                   of_drift(&NllDrift::largest)});
 }
 
 std::string render_as_csv(const PairedTable& table) {
@@ -158,6 +171,11 @@ Json to_json(const std::optional<McNemarTest>& test) {
   return {{"fixed", test->fixed}, {"broken", test->broken}, {"exact_p", test->exact_p}, {"mid_p", test->mid_p}};
 }
 
+Json to_json(const std::optional<NllDrift>& drift) {
+  if (!drift) return nullptr;
+  return {{"mean", json_number(drift->mean)}, {"largest", json_number(drift->largest)}};
+}
+
 Json to_json(const PairedRow& row) {
   const PairedDifference& difference = row.difference;
   return {{"metric", row.column.metric},
@@ -177,7 +195,8 @@ Json to_json(const PairedRow& row) {
           {"mcnemar", to_json(row.mcnemar)},
           {"p", json_number(row.p_value)},
           {"adjusted_p", json_number(row.adjusted_p)},
-          {"detectable", json_number(row.detectable_effect)}};
+          {"detectable", json_number(row.detectable_effect)},
+          {"drift", to_json(row.drift)}};
 }
 
 std::string render_as_json(const PairedTable& table, const ReportOptions& options) {

@@ -99,6 +99,25 @@ TEST_F(PairedTableTest, RightItemsAreComparedByMcNemarsTest) {
   EXPECT_GT(row.bootstrap.high, -0.2);
 }
 
+TEST_F(PairedTableTest, DriftIsHowFarLikelihoodsMoveWhicheverWay) {
+  std::vector<Item> base = right_items("t/acc", {0, 1, 1}), candidate = right_items("t/acc", {0, 1, 1});
+  for (size_t item = 0; item < 3; ++item) base[item].nll = candidate[item].nll = 5;
+  candidate[0].nll = 4;
+  candidate[1].nll = 5.5;
+  measure_dense(base);
+  measure_cmoe(candidate);
+  const PairedRow row = compare().rows.at(0);
+  EXPECT_DOUBLE_EQ(row.difference.mean, 0);
+  EXPECT_DOUBLE_EQ(row.drift->mean, 0.5);
+  EXPECT_DOUBLE_EQ(row.drift->largest, 1);
+}
+
+TEST_F(PairedTableTest, GeneratedTextsHaveNoDrift) {
+  measure_dense(right_items("gsm8k/strict-match/exact_match", {0, 1, 1}));
+  measure_cmoe(right_items("gsm8k/strict-match/exact_match", {1, 1, 0}));
+  EXPECT_FALSE(compare().rows.at(0).drift.has_value());
+}
+
 TEST_F(PairedTableTest, WindowsAreComparedByNatsPerToken) {
   measure_dense(nll_items("text/gptq-11", {10, 20, 30}, {10, 10, 10}));
   measure_cmoe(nll_items("text/gptq-11", {11, 22, 33}, {10, 10, 10}));
@@ -107,6 +126,8 @@ TEST_F(PairedTableTest, WindowsAreComparedByNatsPerToken) {
   EXPECT_DOUBLE_EQ(row.base, 2);
   EXPECT_DOUBLE_EQ(row.candidate, 2.2);
   EXPECT_NEAR(row.difference.mean, 0.2, 1e-12);  // of 0.1, 0.2, 0.3
+  EXPECT_DOUBLE_EQ(row.drift->mean, 2);
+  EXPECT_DOUBLE_EQ(row.drift->largest, 3);
   EXPECT_NEAR(row.difference.standard_error, 0.1 / std::sqrt(3), 1e-12);
   EXPECT_NEAR(row.p_value, p_of_t2(2 * std::sqrt(3)), 1e-12);
   EXPECT_EQ(row.mcnemar, std::nullopt);
