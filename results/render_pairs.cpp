@@ -98,9 +98,16 @@ std::string legend(const PairedTable& table) {
   return text;
 }
 
+// What tells the two apart: where it is not the rows themselves, their models and data types.
+std::string heading(const PairedTable& table) {
+  const auto text = [&](const PairedSide& side) {
+    return side.title + (table.base.title == table.candidate.title ? " of " + side.model + " in " + side.dtype : "");
+  };
+  return text(table.candidate) + " against " + text(table.base);
+}
+
 std::string render_as_markdown(const PairedTable& table, const ReportOptions& options) {
-  std::string text = "### " + escape_markdown(table.candidate.title + " against " + table.base.title) + "\n\n" +
-                     markdown_rows(table) + "\n" + legend(table);
+  std::string text = "### " + escape_markdown(heading(table)) + "\n\n" + markdown_rows(table) + "\n" + legend(table);
   if (!options.command.empty()) text += "\nMade by\n\n    " + one_line(options.command) + "\n";
   return text;
 }
