@@ -233,12 +233,31 @@ TEST_P(StoredLayers, AssignmentCostIsTheReleasedOptimum) {
   EXPECT_EQ(assignment_cost(markers, ours, seeds), cost);
 }
 
-TEST_P(StoredLayers, RepresentativesAreAsNearToTheMeanAsTheReleasedOnes) {
+TEST_P(StoredLayers, RepresentativesAgree) {
   const MarkerMatrix markers = this->markers();
-  for (size_t cluster = 1; cluster < released_.size(); ++cluster) {
-    const auto theirs = stored_.at("reps").at(cluster - 1).get<int64_t>();
-    EXPECT_NEAR(distance_to_mean(markers, released_[cluster], representative(markers, released_[cluster])),
-                distance_to_mean(markers, released_[cluster], theirs), 1e-6);
+  std::vector<int64_t> representatives;
+  for (const std::vector<int64_t>& cluster : clusters()) representatives.push_back(representative(markers, cluster));
+  EXPECT_EQ(representatives, stored_.at("reps").get<std::vector<int64_t>>());
+}
+
+// All of SmolLM2's layers, by the stored numbers of marks alone.
+class StoredCounts : public testing::TestWithParam<std::string> {};
+
+INSTANTIATE_TEST_SUITE_P(Released, StoredCounts, testing::Values("S3A3E8", "S1A3E8", "S2A6E16"),
+                         [](const auto& info) { return info.param; });
+
+TEST_P(StoredCounts, SharedSetsAgreeInEveryLayer) {
+  const auto arrays = GoldenArrays::read("b_cmoe_smollm2_" + GetParam());
+  if (!arrays) GTEST_SKIP() << "no reference outputs beside the repository (../shared/golden/methods)";
+  const at::Tensor counts = (*arrays)["counts"], labels = (*arrays)["labels"];
+  const at::Tensor neurons = at::arange(counts.size(1), at::kLong);
+  ASSERT_EQ(counts.size(0), 30);
+  for (int64_t layer = 0; layer < 30; ++layer) {
+    const at::Tensor marks = neurons.repeat_interleave(counts[layer]).unsqueeze(1);  // one a token: counts are the same
+    const std::vector<int64_t> released = to_list(labels[layer].eq(0).nonzero());
+    const auto count = static_cast<int64_t>(released.size());
+    EXPECT_EQ(ascending(most_marked(to_markers(marks, counts.size(1)), to_list(neurons), count)), released)
+        << "layer " << layer;
   }
 }
 
