@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "harness/text/corpus.h"
+#include "harness/text/pair_encoding.h"
 #include "harness/text/text_file.h"
 
 namespace moebench {
@@ -14,20 +15,16 @@ namespace {
 constexpr size_t kC4Documents = 1100;
 constexpr int64_t kC4Windows = 256;
 
-// GPTQ's loaders, which Hugging Face's guide to the sliding window follows.
-std::vector<int32_t> ids_joined_by_blank_lines(const std::filesystem::path& file, const Tokenizer& tokenizer) {
-  return tokenizer.encode_with_defaults(joined(read_corpus(file).documents, "\n\n"));
-}
-
 ScoredText read_gptq(const std::filesystem::path& file, const PerplexityOptions& options, const Tokenizer& tokenizer) {
-  ScoredText text{.ids = ids_joined_by_blank_lines(file, tokenizer)};
+  ScoredText text{.ids = token_ids(read_corpus(file), tokenizer)};
   text.windows = side_by_side_windows(std::ssize(text.ids), options.window, options.max_windows);
   return text;
 }
 
+// Hugging Face's guide to the sliding window joins documents as GPTQ's loaders do.
 ScoredText read_strided(const std::filesystem::path& file, const PerplexityOptions& options,
                         const Tokenizer& tokenizer) {
-  ScoredText text{.ids = ids_joined_by_blank_lines(file, tokenizer)};
+  ScoredText text{.ids = token_ids(read_corpus(file), tokenizer)};
   text.windows = sliding_windows(std::ssize(text.ids), options.window, options.stride, options.max_windows);
   return text;
 }
@@ -54,11 +51,6 @@ std::string llamacpp_prompt(const std::filesystem::path& file) {
   std::string text = read_text_file(file);
   if (text.ends_with('\n')) text.pop_back();
   return text;
-}
-
-std::optional<int32_t> added_bos(const Tokenizer& tokenizer) {
-  const std::vector<int32_t> added = tokenizer.encode_with_defaults("");
-  return !added.empty() && added.front() == tokenizer.bos_id() ? tokenizer.bos_id() : std::nullopt;
 }
 
 // Function perplexity of llama.cpp's tools/perplexity/perplexity.cpp: special tokens in the text are text, BOS goes

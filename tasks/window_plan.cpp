@@ -69,14 +69,14 @@ std::vector<TextWindow> sliding_windows(int64_t num_tokens, int64_t window, int6
 
 std::vector<TextWindow> second_half_windows(int64_t num_tokens, int64_t window, int64_t max_windows) {
   if (window < 3) {
-    throw std::invalid_argument("window " + std::to_string(window) +
-                                " is too short: llama.cpp scores the second half " +
-                                "but for its first token; choose 3 or more");
+    throw std::invalid_argument(
+        "window " + std::to_string(window) +
+        " is too short: llama.cpp scores the second half but for its first token; choose 3 or more");
   }
   if (num_tokens < 2 * window) {
     throw std::invalid_argument("the text has " + std::to_string(num_tokens) +
                                 " tokens, fewer than the two windows of " + std::to_string(window) +
-                                " that llama.cpp asks for; choose a longer text or a shorter " + "window");
+                                " that llama.cpp asks for; choose a longer text or a shorter window");
   }
   std::vector<TextWindow> windows = side_by_side_windows(num_tokens, window, max_windows);
   for (TextWindow& each : windows) each.first_scored = each.begin + window / 2 + 1;

@@ -86,17 +86,17 @@ nlohmann::ordered_json Downstream::evaluate(const LoadedModel& loaded, const Mod
     const TaskDefinition& definition = selection_.tasks[task];
     const TaskDocuments& built = documents_[task];
     progress.start(kKind, definition.task, amount_of(built));
-    const auto [answers, score] = evaluate_task(loaded.model, *loaded.tokenizer, definition, built,
-                                                {.max_length = max_length,
-                                                 .profile = encoding_profile(arguments_.lm_eval_compat),
-                                                 .progress = [&](double fraction) {
-                                                   throw_if_interrupted();
-                                                   progress.update(fraction);
-                                                 }});
+    auto [answers, score] = evaluate_task(loaded.model, *loaded.tokenizer, definition, built,
+                                          {.max_length = max_length,
+                                           .profile = encoding_profile(arguments_.lm_eval_compat),
+                                           .progress = [&](double fraction) {
+                                             throw_if_interrupted();
+                                             progress.update(fraction);
+                                           }});
     EvaluatedTask done{.definition = definition,
                        .num_fewshot = built.num_fewshot,
                        .num_available = built.num_available,
-                       .score = score};
+                       .score = std::move(score)};
     if (arguments_.log_samples) {
       AtomicFile samples(paths->samples(definition.task));
       done.hash = write_samples(definition, built.documents, answers.responses, done.score,

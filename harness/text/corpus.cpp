@@ -117,8 +117,12 @@ std::string joined(const std::vector<std::string>& documents, std::string_view s
   return text;
 }
 
+std::vector<int32_t> token_ids(const Corpus& corpus, const Tokenizer& tokenizer) {
+  return tokenizer.encode_with_defaults(joined(corpus.documents, "\n\n"));
+}
+
 at::Tensor token_stream(const Corpus& corpus, const Tokenizer& tokenizer) {
-  const std::vector<int32_t> ids = tokenizer.encode_with_defaults(joined(corpus.documents, "\n\n"));
+  const std::vector<int32_t> ids = token_ids(corpus, tokenizer);
   return at::tensor(at::ArrayRef<int32_t>(ids), at::kInt).to(at::kLong);
 }
 

@@ -59,8 +59,10 @@ std::string folder_name(const std::filesystem::path& folder);
 // documents, never empty, with the separator between them.
 std::string joined(const std::vector<std::string>& documents, std::string_view separator);
 
-// Documents joined by "\n\n" and tokenised once with the tokenizer's defaults: the convention of GPTQ's
-// loaders. [num_tokens] int64.
+// Documents joined by "\n\n" and tokenised once with the tokenizer's defaults: the convention of GPTQ's loaders.
+std::vector<int32_t> token_ids(const Corpus& corpus, const Tokenizer& tokenizer);
+
+// The same, [num_tokens] int64.
 at::Tensor token_stream(const Corpus& corpus, const Tokenizer& tokenizer);
 
 // num_windows random windows of the stream, as the published loaders draw them: Python's random.seed(seed), then

@@ -55,26 +55,24 @@ EncodedPair together(const Tokenizer& tokenizer, std::string_view stripped_conte
 
 }  // namespace
 
+std::optional<int32_t> added_bos(const Tokenizer& tokenizer) {
+  const std::vector<int32_t> added = tokenizer.encode_with_defaults("");
+  return !added.empty() && added.front() == tokenizer.bos_id() ? tokenizer.bos_id() : std::nullopt;
+}
+
 std::vector<int64_t> encode_from_start(const Tokenizer& tokenizer, std::string_view text,
                                        const EncodingProfile& profile) {
   const std::vector<int32_t> ids = tokenizer.encode(text);
-  const std::vector<int32_t> defaults = tokenizer.encode_with_defaults("");
-  const bool adds_bos = profile.adds_bos && !defaults.empty() && tokenizer.bos_id() == defaults.front();
+  const std::optional<int32_t> bos = profile.adds_bos ? added_bos(tokenizer) : std::nullopt;
   std::vector<int64_t> result;
-  if (adds_bos && (ids.empty() || ids.front() != defaults.front())) result.push_back(defaults.front());
+  if (bos && (ids.empty() || ids.front() != *bos)) result.push_back(*bos);
   result.insert(result.end(), ids.begin(), ids.end());
   return result;
 }
 
 std::vector<int64_t> encode_whole(const Tokenizer& tokenizer, std::string_view text, const EncodingProfile& profile) {
-  std::vector<int64_t> result = {prefix_token(tokenizer, profile)};
-  if (profile.repeats_bos) {
-    const std::vector<int64_t> ids = encode_from_start(tokenizer, text, profile);
-    result.insert(result.end(), ids.begin(), ids.end());
-  } else {
-    const std::vector<int32_t> ids = tokenizer.encode(text);
-    result.insert(result.end(), ids.begin(), ids.end());
-  }
+  std::vector<int64_t> result = encode_from_start(tokenizer, text, {.adds_bos = profile.repeats_bos});
+  result.insert(result.begin(), prefix_token(tokenizer, profile));
   return result;
 }
 

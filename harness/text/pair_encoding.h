@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -22,6 +23,9 @@ struct EncodedPair {
 // token that the tokenizer lacks; std::runtime_error if either is not UTF-8.
 EncodedPair encode_pair(const Tokenizer& tokenizer, std::string_view context, std::string_view continuation,
                         const EncodingProfile& profile = {});
+
+// The BOS that the tokenizer puts before a text by default, if it does.
+std::optional<int32_t> added_bos(const Tokenizer& tokenizer);
 
 // A text that goes on: with the BOS that the tokenizer adds by default, if the profile wants it and unless the text
 // brings it along; without EOS.
