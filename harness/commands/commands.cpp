@@ -14,6 +14,7 @@ const std::vector<Command>& commands() {
       {"score", "log-probabilities of continuations, from JSON lines", define_score},
       {"generate", "greedy text, to see that a model speaks", define_generate},
       {"tokenize", "token ids of texts, from JSON lines", define_tokenize},
+      {"latency", "is a mixture's feed-forward network faster than the dense one?", define_latency},
       {"inspect", "what a checkpoint, a conversion or a database holds", define_inspect},
       {"methods", "the conversion methods, with their options", define_methods},
       {"tasks", "the measurements, with their options", define_tasks},

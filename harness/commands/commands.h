@@ -31,6 +31,7 @@ std::function<int()> define_score(CLI::App& command);
 std::function<int()> define_generate(CLI::App& command);
 std::function<int()> define_tokenize(CLI::App& command);
 std::function<int()> define_inspect(CLI::App& command);
+std::function<int()> define_latency(CLI::App& command);
 std::function<int()> define_methods(CLI::App& command);
 std::function<int()> define_plan(CLI::App& command);
 std::function<int()> define_report(CLI::App& command);

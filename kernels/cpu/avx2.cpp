@@ -64,7 +64,8 @@ struct BFloat16Floats256 {
 
 }  // namespace
 
-extern const InstructionSet kAvx2 = {"avx2", micro_kernels<Floats256>(), micro_kernels<BFloat16Floats256>(),
-                                     exponentials<Floats256>, rank};
+extern const InstructionSet kAvx2 = {
+    "avx2",         micro_kernels<Floats256>(), micro_kernels<BFloat16Floats256>(), exponentials<Floats256>, rank,
+    read<Floats256>};
 
 }  // namespace moebench::kernels

@@ -37,7 +37,8 @@ struct BFloat16Floats512 {
 
 }  // namespace
 
-extern const InstructionSet kAvx512 = {"avx512", micro_kernels<Floats512>(), micro_kernels<BFloat16Floats512>(),
-                                       exponentials<Floats512>, rank};
+extern const InstructionSet kAvx512 = {
+    "avx512",       micro_kernels<Floats512>(), micro_kernels<BFloat16Floats512>(), exponentials<Floats512>, rank,
+    read<Floats512>};
 
 }  // namespace moebench::kernels

@@ -27,7 +27,8 @@ struct BFloat16Pairs {
 
 }  // namespace
 
-extern const InstructionSet kAvx512Bf16 = {"avx512_bf16", micro_kernels<Floats512>(), micro_kernels<BFloat16Pairs>(),
-                                           exponentials<Floats512>, rank};
+extern const InstructionSet kAvx512Bf16 = {
+    "avx512_bf16",  micro_kernels<Floats512>(), micro_kernels<BFloat16Pairs>(), exponentials<Floats512>, rank,
+    read<Floats512>};
 
 }  // namespace moebench::kernels

@@ -33,6 +33,11 @@ struct MicroKernels {
 
   // To the nearest, ties to even. Any count.
   void (*round)(const float* values, int64_t count, void* rounded);
+
+  // steps times as many independent products and sums as there are accumulators, in registers: the peak to compare
+  // with.
+  void (*chain)(int64_t steps);
+  int chain_step_flops;
 };
 
 struct InstructionSet {
@@ -43,6 +48,8 @@ struct InstructionSet {
   void (*exponentials)(const float* values, float shift, int64_t count, float* exponentials);
   // ranks[i]: how many keys come before keys[i]: larger ones, and equal ones of a lower index.
   void (*rank)(const int32_t* keys, int64_t count, int32_t* ranks);
+  // Reads bytes, a multiple of 4096, and does nothing with them.
+  void (*read)(const void* data, int64_t bytes);
 };
 
 extern const InstructionSet kAvx2, kAvx512, kAvx512Bf16;

@@ -181,9 +181,34 @@ void round(const float* values, int64_t count, void* rounded) {
   for (int64_t i = 0; i < count; ++i) elements[i] = tail[i];
 }
 
+// Different to begin with, so that no two chains are one; asm keeps what nobody uses.
+template <class Operations>
+void chain(int64_t steps) {
+  constexpr int kChains = Operations::kMaxRows * Operations::kVectors;
+  typename Operations::Vector sums[kChains];
+  alignas(64) char operand[64] = {};
+  typename Operations::Operand factor = Operations::panel_operand(operand);
+#pragma GCC unroll 32
+  for (int i = 0; i < kChains; ++i) sums[i] = typename Operations::Vector{} + static_cast<float>(i);
+  for (int64_t step = 0; step < steps; ++step) {
+    asm volatile("" : "+m"(factor));
+#pragma GCC unroll 32
+    for (int i = 0; i < kChains; ++i) sums[i] = Operations::multiply_add(sums[i], factor, factor);
+  }
+#pragma GCC unroll 32
+  for (int i = 0; i < kChains; ++i) asm volatile("" : : "x"(sums[i]));
+}
+
 template <class Operations>
 constexpr MicroKernels micro_kernels() {
-  return {Operations::kMaxRows, multiply<Operations>, activate<Operations>, accumulate<Operations>, round<Operations>};
+  constexpr int kStepElements = kStepBytes / sizeof(typename Operations::Element);
+  return {.max_rows = Operations::kMaxRows,
+          .multiply = multiply<Operations>,
+          .activate = activate<Operations>,
+          .accumulate = accumulate<Operations>,
+          .round = round<Operations>,
+          .chain = chain<Operations>,
+          .chain_step_flops = Operations::kMaxRows * static_cast<int>(kPanelColumns) * kStepElements * 2};
 }
 
 template <class Operations>
@@ -192,6 +217,26 @@ void exponentials(const float* values, float shift, int64_t count, float* result
   constexpr int64_t kLanes = kPanelColumns / Operations::kVectors;
   for (int64_t i = 0; i < count; i += kLanes)
     store_floats(result + i, exponential<Operations>(load<Vector>(values + i) - shift));
+}
+
+template <class Operations>
+void read(const void* data, int64_t bytes) {
+  using Vector = typename Operations::Vector;
+  constexpr int64_t kLanes = kPanelColumns / Operations::kVectors;
+  const float* values = static_cast<const float*>(data);
+  for (int64_t i = 0; i < bytes / 4; i += 8 * kLanes) {
+    __builtin_prefetch(values + i + 2048);
+    if constexpr (sizeof(Vector) * 8 > 64) {
+#pragma GCC unroll 8
+      for (int64_t line = 64; line < 8 * static_cast<int64_t>(sizeof(Vector)); line += 64) {
+        __builtin_prefetch(reinterpret_cast<const char*>(values + i + 2048) + line);
+      }
+    }
+    Vector sum = load<Vector>(values + i);
+#pragma GCC unroll 8
+    for (int64_t v = 1; v < 8; ++v) sum += load<Vector>(values + i + v * kLanes);
+    asm volatile("" : : "x"(sum));
+  }
 }
 
 // A loop over all pairs is what vectorises; there are at most a few dozen experts.

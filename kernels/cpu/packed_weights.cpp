@@ -50,7 +50,7 @@ AlignedMemory::AlignedMemory(size_t bytes) : bytes_(bytes) {
 
 void AlignedMemory::Free::operator()(char* data) const { std::free(data); }
 
-const char* Panels::panel(int64_t index) const { return memory.data() + index * panel_bytes(); }
+char* Panels::panel(int64_t index) const { return memory.data() + index * panel_bytes(); }
 
 int64_t Panels::panel_bytes() const { return steps * kPanelStepBytes; }
 
@@ -59,9 +59,10 @@ int64_t steps_of(int64_t columns, Dtype dtype) { return divided_up(columns * ele
 Panels pack(const Matrix& matrix, Dtype dtype, int64_t min_steps) {
   Panels panels =
       empty_panels(divided_up(matrix.rows, kPanelColumns), std::max(min_steps, steps_of(matrix.columns, dtype)));
-  for (int64_t row = 0; row < matrix.rows; ++row) {
-    pack_row(matrix, row, row % kPanelColumns, dtype,
-             panels.memory.data() + row / kPanelColumns * panels.panel_bytes());
+#pragma omp parallel for
+  for (int64_t panel = 0; panel < panels.num_panels; ++panel) {
+    const int64_t first = panel * kPanelColumns, num_rows = std::min(kPanelColumns, matrix.rows - first);
+    for (int64_t row = 0; row < num_rows; ++row) pack_row(matrix, first + row, row, dtype, panels.panel(panel));
   }
   return panels;
 }
@@ -69,10 +70,13 @@ Panels pack(const Matrix& matrix, Dtype dtype, int64_t min_steps) {
 Panels pack_pairs(const Matrix& first, const Matrix& second, Dtype dtype) {
   constexpr int64_t kHalf = kPanelColumns / 2;
   Panels panels = empty_panels(divided_up(first.rows, kHalf), steps_of(first.columns, dtype));
-  for (int64_t row = 0; row < first.rows; ++row) {
-    char* panel = panels.memory.data() + row / kHalf * panels.panel_bytes();
-    pack_row(first, row, row % kHalf, dtype, panel);
-    pack_row(second, row, kHalf + row % kHalf, dtype, panel);
+#pragma omp parallel for
+  for (int64_t panel = 0; panel < panels.num_panels; ++panel) {
+    const int64_t first_row = panel * kHalf, num_rows = std::min(kHalf, first.rows - first_row);
+    for (int64_t row = 0; row < num_rows; ++row) {
+      pack_row(first, first_row + row, row, dtype, panels.panel(panel));
+      pack_row(second, first_row + row, kHalf + row, dtype, panels.panel(panel));
+    }
   }
   return panels;
 }

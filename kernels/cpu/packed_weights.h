@@ -34,7 +34,7 @@ struct Panels {
   int64_t num_panels = 0;
   int64_t steps = 0;  // of a panel
 
-  const char* panel(int64_t index) const;
+  char* panel(int64_t index) const;
   int64_t panel_bytes() const;
 };
 
