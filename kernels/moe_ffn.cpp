@@ -104,9 +104,10 @@ void check_call(const MoeFfn& network, const MoeFfnCall& call) {
   require(call.weights != nullptr, "weights is null, and the router is given");
   for (int64_t visit = 0; visit < call.num_tokens * network.top_k; ++visit) {
     const int32_t expert = call.experts[visit];
-    require(expert >= -1 && expert < static_cast<int64_t>(network.experts.size()),
-            "token " + std::to_string(visit / network.top_k) + " visits expert " + std::to_string(expert) + " of " +
-                std::to_string(network.experts.size()));
+    const auto num_experts = static_cast<int64_t>(network.experts.size());
+    require(expert >= -num_experts && expert < num_experts, "token " + std::to_string(visit / network.top_k) +
+                                                                " visits expert " + std::to_string(expert) + " of " +
+                                                                std::to_string(num_experts));
   }
 }
 

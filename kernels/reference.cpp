@@ -111,7 +111,7 @@ class ReferenceKernel : public MoeFfnKernel {
     return scores;
   }
 
-  // [K]; expert -1 where not visited.
+  // [K]; -1 - expert where not visited.
   std::vector<Choice> choose(const Doubles& logits) const {
     const RoutingRule& rule = network_.rule;
     const Doubles p = softmax(logits);
@@ -138,7 +138,7 @@ class ReferenceKernel : public MoeFfnKernel {
         is_visited = p[expert] >= p[order[0]] * rule.level;
       }
       mass_before += p[expert];
-      choices.push_back({is_visited ? expert : -1, is_visited ? scores[expert] : 0});
+      choices.push_back({is_visited ? expert : -1 - expert, is_visited ? scores[expert] : 0});
       if (is_visited) sum += std::exp(logits[expert] - logits[order[0]]);
     }
     for (Choice& choice : choices) {

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "harness/model/fused_feed_forward.h"
+
 namespace moebench {
 
 at::Tensor gated_activations(const GatedMlpWeights& weights, const at::Tensor& hidden) {
@@ -9,7 +11,17 @@ at::Tensor gated_activations(const GatedMlpWeights& weights, const at::Tensor& h
   return at::silu_(gate).mul_(at::linear(hidden, weights.up_proj));
 }
 
+GatedMlp::GatedMlp(GatedMlpWeights weights) : weights_(std::move(weights)) {}
+
+GatedMlp::~GatedMlp() = default;
+
 at::Tensor GatedMlp::forward(const at::Tensor& hidden) const {
+  if (needs_gradients(hidden, weights_)) return forward_by_operators(hidden);
+  std::call_once(fused_once_, [&] { fused_ = FusedFeedForward::create({.shared = ExpertTensors{weights_}}); });
+  return fused_ ? fused_->forward(hidden) : forward_by_operators(hidden);
+}
+
+at::Tensor GatedMlp::forward_by_operators(const at::Tensor& hidden) const {
   return at::linear(gated_activations(weights_, hidden), weights_.down_proj);
 }
 

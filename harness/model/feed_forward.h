@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include <ATen/core/Tensor.h>
@@ -25,14 +26,22 @@ class FeedForward {
 // h = silu(gate x) * (up x): [tokens, intermediate_size].
 at::Tensor gated_activations(const GatedMlpWeights& weights, const at::Tensor& hidden);
 
+class FusedFeedForward;
+
+// The dense network, by the same kernel as mixtures: what they are compared with is at its best, too.
 class GatedMlp : public FeedForward {
  public:
-  explicit GatedMlp(GatedMlpWeights weights) : weights_(std::move(weights)) {}
+  explicit GatedMlp(GatedMlpWeights weights);
+  ~GatedMlp() override;
+  // By a fused kernel where there is one and no gradient of hidden is asked for, else by operators.
   at::Tensor forward(const at::Tensor& hidden) const override;
+  at::Tensor forward_by_operators(const at::Tensor& hidden) const;
   const GatedMlpWeights& weights() const { return weights_; }
 
  private:
   GatedMlpWeights weights_;
+  mutable std::once_flag fused_once_;
+  mutable std::unique_ptr<FusedFeedForward> fused_;  // packed at the first forward pass that it can serve
 };
 
 }  // namespace moebench

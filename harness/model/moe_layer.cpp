@@ -1,10 +1,13 @@
 #include "harness/model/moe_layer.h"
 
+#include <algorithm>
+#include <mutex>
 #include <utility>
 #include <vector>
 
 #include <ATen/ATen.h>
 
+#include "harness/model/fused_feed_forward.h"
 #include "harness/model/token_run.h"
 
 namespace moebench {
@@ -147,6 +150,36 @@ struct MoeLayer::State {
   }
 
   bool routes() const { return top_k > 0; }
+
+  bool needs_gradients_of(const at::Tensor& hidden) const {
+    return (shared && needs_gradients(hidden, shared->weights)) ||
+           std::any_of(experts.begin(), experts.end(),
+                       [&](const Expert& expert) { return needs_gradients(hidden, expert.weights); });
+  }
+
+  // Packed at the first forward pass that it can serve; null where no kernel computes such a layer.
+  const FusedFeedForward* fused() const {
+    std::call_once(fused_once, [&] { fused_kernel = make_fused(); });
+    return fused_kernel.get();
+  }
+
+ private:
+  // Bounds (an oracle, a token's top neurons) have no kernel.
+  std::unique_ptr<FusedFeedForward> make_fused() const {
+    if (routes() && router.kind == RouterKind::kOracle) return nullptr;
+    MixtureTensors mixture{.router = router, .rule = rule, .top_k = top_k};
+    bool is_bound = shared && shared->top_neurons > 0;
+    for (size_t expert = 0; expert < experts.size(); ++expert) {
+      is_bound = is_bound || experts[expert].top_neurons > 0;
+      mixture.experts.push_back({experts[expert].weights, experts[expert].output_bias});
+      if (absent_biases) mixture.experts.back().absent_bias = (*absent_biases)[static_cast<int64_t>(expert)];
+    }
+    if (shared) mixture.shared = {shared->weights, shared->output_bias};
+    return is_bound ? nullptr : FusedFeedForward::create(mixture);
+  }
+
+  mutable std::once_flag fused_once;
+  mutable std::unique_ptr<FusedFeedForward> fused_kernel;
 };
 
 MoeLayer::MoeLayer(const GatedMlpWeights& dense, const LayerConversion& conversion)
@@ -177,6 +210,19 @@ Routing MoeLayer::route(const at::Tensor& hidden) const {
 }
 
 at::Tensor MoeLayer::forward(const at::Tensor& hidden) const {
+  const FusedFeedForward* fused = state_->needs_gradients_of(hidden) ? nullptr : state_->fused();
+  return fused ? forward_fused(*fused, hidden) : forward_by_operators(hidden);
+}
+
+at::Tensor MoeLayer::forward_fused(const FusedFeedForward& fused, const at::Tensor& hidden) const {
+  if (!state_->observer) return fused.forward(hidden);
+  Routing routing = state_->routes() ? Routing() : route(hidden);
+  const at::Tensor output = fused.forward(hidden, &routing);
+  state_->observer(hidden, routing);
+  return output;
+}
+
+at::Tensor MoeLayer::forward_by_operators(const at::Tensor& hidden) const {
   const bool is_oracle = state_->routes() && state_->router.kind == RouterKind::kOracle;
   const std::vector<at::Tensor> oracle_outputs = is_oracle ? state_->all_outputs(hidden) : std::vector<at::Tensor>();
   const Routing routing = is_oracle ? state_->route_by_norm(oracle_outputs) : route(hidden);

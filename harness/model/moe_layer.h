@@ -11,6 +11,8 @@
 
 namespace moebench {
 
+class FusedFeedForward;
+
 class MoeLayer : public FeedForward {
  public:
   // Cuts the experts out of the dense weights (copies), in their dtype and on their device.
@@ -18,9 +20,12 @@ class MoeLayer : public FeedForward {
   MoeLayer(const GatedMlpWeights& dense, const LayerConversion& conversion);
   ~MoeLayer() override;
 
-  // Tokens are grouped by expert; an expert that nobody visits computes nothing. Differentiable with respect to hidden
-  // where gradients are on. Deterministic.
+  // Tokens are grouped by expert; an expert that nobody visits computes nothing. By a fused kernel where there is one
+  // and no gradient of hidden is asked for, else by operators, which differ in rounding: in bf16 they round scores,
+  // activations and each expert's output, the kernel activations and the sum. Deterministic.
   at::Tensor forward(const at::Tensor& hidden) const override;
+  // The latter, for whoever compares.
+  at::Tensor forward_by_operators(const at::Tensor& hidden) const;
   Routing route(const at::Tensor& hidden) const;
 
   // How much a visit of each expert changes the output: [T, E] fp32, norms of the experts' outputs without weights.
@@ -47,6 +52,8 @@ class MoeLayer : public FeedForward {
   int64_t expert_parameters(int64_t expert) const;  // three projections and the output bias
 
  private:
+  at::Tensor forward_fused(const FusedFeedForward& fused, const at::Tensor& hidden) const;
+
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -58,7 +58,7 @@ void ExpertChooser::leave_unvisited(const float* probabilities, int32_t* experts
     const bool is_visited = rule_.visits == RoutingRule::Visits::kCumulativeMass ? mass_before < rule_.level
                                                                                  : probability >= best * rule_.level;
     mass_before += probability;
-    if (!is_visited) experts[choice] = -1;
+    if (!is_visited) experts[choice] = -1 - experts[choice];
   }
 }
 

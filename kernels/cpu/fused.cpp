@@ -24,6 +24,8 @@ constexpr int64_t kAloneTokens = 16;
 // Of a panel of down_proj that is multiplied at once: what a dense network's neurons would push out of the cache.
 constexpr int64_t kSegmentSteps = 1024;
 constexpr int64_t kSumsBytes = 256 << 10;  // of a thread's output columns
+// Of gate_up's panels that a thread takes at once, for its second cache.
+constexpr int64_t kPanelsBytes = 512 << 10;
 constexpr int64_t kHalfPanel = kPanelColumns / 2;
 constexpr int kMostRows = 16;  // of any MicroKernels
 
@@ -72,10 +74,10 @@ class Pass {
   void plan(int num_threads);
   void place(int64_t begin, int64_t end, int32_t* positions);
   void activate(int num_threads);
-  void activate_panel(const Visits& visits, int64_t panel) const;
+  void activate_panels(const Visits& visits, int64_t first_panel, int64_t num_panels) const;
   void combine(int num_threads);
   void combine_columns(int64_t first_panel, int64_t num_panels, float* sums) const;
-  void accumulate_panel(const Visits& visits, int64_t panel, float* sums, int64_t row_floats) const;
+  void accumulate(const Visits& visits, int64_t first_panel, int64_t num_panels, float* sums) const;
 
   const char* input(int64_t token) const;
   int64_t routed() const;
@@ -210,62 +212,74 @@ void Pass::place(int64_t begin, int64_t end, int32_t* positions) {
   }
 }
 
-void Pass::activate_panel(const Visits& visits, int64_t panel) const {
+// A tile's rows by all the panels before the next tile: rows stay in the first cache, panels in the second.
+void Pass::activate_panels(const Visits& visits, int64_t first_panel, int64_t num_panels) const {
   const PackedExpert& expert = *visits.expert;
   const int64_t bytes = element_size(kernel_.network_.dtype);
   const int64_t row_bytes = expert.padded_width * bytes;
-  const int64_t padding = std::max<int64_t>((panel + 1) * kHalfPanel - expert.width, 0);
   for_tiles(visits.num_rows, kernel_.micro_kernels_.max_rows, [&](int64_t first, int num_rows) {
     std::array<const void*, kMostRows> rows;
     for (int row = 0; row < num_rows; ++row) {
       rows[row] = input(visits.tokens ? visits.tokens[first + row] : first + row);
     }
-    char* activations = visits.activations + first * row_bytes + panel * kHalfPanel * bytes;
-    kernel_.micro_kernels_.activate(expert.gate_up.panel(panel), expert.gate_up.steps, rows.data(), num_rows,
-                                    activations, row_bytes);
-    // Neurons that do not exist have activations of zero, but for an infinite input.
-    for (int row = 0; padding > 0 && row < num_rows; ++row) {
-      std::memset(activations + row * row_bytes + (kHalfPanel - padding) * bytes, 0, padding * bytes);
+    for (int64_t panel = first_panel; panel < first_panel + num_panels; ++panel) {
+      char* activations = visits.activations + first * row_bytes + panel * kHalfPanel * bytes;
+      kernel_.micro_kernels_.activate(expert.gate_up.panel(panel), expert.gate_up.steps, rows.data(), num_rows,
+                                      activations, row_bytes);
+      // Neurons that do not exist have activations of zero, but for an infinite input.
+      const int64_t padding = std::max<int64_t>((panel + 1) * kHalfPanel - expert.width, 0);
+      for (int row = 0; padding > 0 && row < num_rows; ++row) {
+        std::memset(activations + row * row_bytes + (kHalfPanel - padding) * bytes, 0, padding * bytes);
+      }
     }
   });
 }
 
 void Pass::activate(int num_threads) {
-  const int64_t at_once =
-      num_tokens_ > kAloneTokens ? 1 : std::max<int64_t>(1, num_gate_up_panels_ / (4 * num_threads));
+  const auto& visits = workspace_.visits;
+  if (visits.empty()) return;
+  const int64_t that_fit = std::max<int64_t>(1, kPanelsBytes / visits.front().expert->gate_up.panel_bytes());
+  const int64_t at_once = std::min(that_fit, divided_up(num_gate_up_panels_, 4 * num_threads));
   size_t visited = 0;
   for (;;) {
-    const int64_t begin = next_gate_up_panel_.fetch_add(at_once, std::memory_order_relaxed);
-    if (begin >= num_gate_up_panels_) return;
-    for (int64_t panel = begin; panel < std::min(begin + at_once, num_gate_up_panels_); ++panel) {
-      const auto& visits = workspace_.visits;
+    int64_t panel = next_gate_up_panel_.fetch_add(at_once, std::memory_order_relaxed);
+    const int64_t end = std::min(panel + at_once, num_gate_up_panels_);
+    if (panel >= end) return;
+    while (panel < end) {
       while (visited + 1 < visits.size() && visits[visited + 1].first_panel <= panel) ++visited;
-      activate_panel(visits[visited], panel - visits[visited].first_panel);
+      const int64_t first = panel - visits[visited].first_panel;
+      const int64_t num_panels = std::min(end - panel, visits[visited].expert->gate_up.num_panels - first);
+      activate_panels(visits[visited], first, num_panels);
+      panel += num_panels;
     }
   }
 }
 
-void Pass::accumulate_panel(const Visits& visits, int64_t panel, float* sums, int64_t row_floats) const {
+// sums: [T, num_panels * 32], of these panels' columns.
+void Pass::accumulate(const Visits& visits, int64_t first_panel, int64_t num_panels, float* sums) const {
   const PackedExpert& expert = *visits.expert;
   const int64_t row_bytes = expert.padded_width * element_size(kernel_.network_.dtype);
-  const auto biases = [&](const std::vector<float>& values) {
-    return values.empty() ? nullptr : values.data() + panel * kPanelColumns;
-  };
   for (int64_t step = 0; step < expert.down.steps; step += kSegmentSteps) {
-    const bool is_last = step + kSegmentSteps >= expert.down.steps;
+    const int64_t num_steps = std::min(kSegmentSteps, expert.down.steps - step);
+    const bool is_last = step + num_steps == expert.down.steps;
+    const auto bias = [&](const std::vector<float>& values, int64_t panel) {
+      return is_last && !values.empty() ? values.data() + panel * kPanelColumns : nullptr;
+    };
     for_tiles(visits.num_rows, kernel_.micro_kernels_.max_rows, [&](int64_t first, int num_rows) {
       std::array<const void*, kMostRows> rows;
       std::array<float*, kMostRows> row_sums;
       std::array<float, kMostRows> weights;
       for (int row = 0; row < num_rows; ++row) {
         rows[row] = visits.activations + (first + row) * row_bytes + step * kStepBytes;
-        row_sums[row] = sums + (visits.tokens ? visits.tokens[first + row] : first + row) * row_floats;
+        row_sums[row] = sums + (visits.tokens ? visits.tokens[first + row] : first + row) * num_panels * kPanelColumns;
         weights[row] = visits.weights ? visits.weights[first + row] : 1;
       }
-      kernel_.micro_kernels_.accumulate(expert.down.panel(panel) + step * kPanelStepBytes,
-                                        std::min(kSegmentSteps, expert.down.steps - step), rows.data(), num_rows,
-                                        weights.data(), is_last ? biases(expert.output_bias) : nullptr,
-                                        is_last ? biases(expert.absent_bias) : nullptr, row_sums.data());
+      for (int64_t panel = first_panel; panel < first_panel + num_panels; ++panel) {
+        kernel_.micro_kernels_.accumulate(expert.down.panel(panel) + step * kPanelStepBytes, num_steps, rows.data(),
+                                          num_rows, weights.data(), bias(expert.output_bias, panel),
+                                          bias(expert.absent_bias, panel), row_sums.data());
+        for (int row = 0; row < num_rows; ++row) row_sums[row] += kPanelColumns;
+      }
     });
   }
 }
@@ -281,11 +295,7 @@ void Pass::combine_columns(int64_t first_panel, int64_t num_panels, float* sums)
       std::copy_n(kernel_.absent_sum_.data() + first_panel * kPanelColumns, row_floats, row);
     }
   }
-  for (const Visits& visits : workspace_.visits) {
-    for (int64_t panel = 0; panel < num_panels; ++panel) {
-      accumulate_panel(visits, first_panel + panel, sums + panel * kPanelColumns, row_floats);
-    }
-  }
+  for (const Visits& visits : workspace_.visits) accumulate(visits, first_panel, num_panels, sums);
   const int64_t bytes = element_size(kernel_.network_.dtype);
   const int64_t first_column = first_panel * kPanelColumns;
   const int64_t num_columns = std::min(row_floats, kernel_.network_.hidden_size - first_column);

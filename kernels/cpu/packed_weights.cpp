@@ -14,20 +14,27 @@ namespace {
 
 constexpr size_t kCacheLine = 64, kHugePage = size_t{1} << 21;
 
-// Writes row `row` of matrix as column `column` of a panel.
-template <class Element>
-void pack_row(const Matrix& matrix, int64_t row, int64_t column, char* panel) {
-  constexpr int64_t kPerStep = kStepBytes / sizeof(Element);
-  const Element* values = static_cast<const Element*>(matrix.data) + row * matrix.row_stride;
-  auto* packed = reinterpret_cast<Element*>(panel) + column * kPerStep;
-  for (int64_t i = 0; i < matrix.columns; ++i) {
-    packed[i / kPerStep * (kPanelColumns * kPerStep) + i % kPerStep] = values[i];
+// Rows first_row and on of matrix, num_rows of them, as a panel's columns first_column and on. Four bytes at a time,
+// some steps of all rows before the next: what is written lies side by side, what is read stays in the cache.
+void pack_rows(const Matrix& matrix, int64_t first_row, int64_t num_rows, int64_t first_column, Dtype dtype,
+               char* panel) {
+  constexpr int64_t kBlockSteps = 16;
+  const int64_t bytes = element_size(dtype), row_bytes = matrix.columns * bytes;
+  const char* rows = static_cast<const char*>(matrix.data) + first_row * matrix.row_stride * bytes;
+  const int64_t whole_steps = row_bytes / kStepBytes;
+  for (int64_t block = 0; block < whole_steps; block += kBlockSteps) {
+    for (int64_t row = 0; row < num_rows; ++row) {
+      const char* source = rows + row * matrix.row_stride * bytes;
+      char* target = panel + (first_column + row) * kStepBytes;
+      for (int64_t step = block; step < std::min(block + kBlockSteps, whole_steps); ++step) {
+        std::memcpy(target + step * kPanelStepBytes, source + step * kStepBytes, kStepBytes);
+      }
+    }
   }
-}
-
-void pack_row(const Matrix& matrix, int64_t row, int64_t column, Dtype dtype, char* panel) {
-  if (dtype == Dtype::kFloat32) return pack_row<float>(matrix, row, column, panel);
-  pack_row<uint16_t>(matrix, row, column, panel);
+  for (int64_t row = 0; row < num_rows && row_bytes % kStepBytes != 0; ++row) {
+    std::memcpy(panel + whole_steps * kPanelStepBytes + (first_column + row) * kStepBytes,
+                rows + row * matrix.row_stride * bytes + whole_steps * kStepBytes, row_bytes % kStepBytes);
+  }
 }
 
 Panels empty_panels(int64_t num_panels, int64_t steps) {
@@ -38,17 +45,26 @@ int64_t divided_up(int64_t value, int64_t divisor) { return (value + divisor - 1
 
 }  // namespace
 
+// A large piece comes from the system, zeroed by whichever thread writes it first.
 AlignedMemory::AlignedMemory(size_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
-  const size_t alignment = bytes >= kHugePage ? kHugePage : kCacheLine;
-  const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-  data_.reset(static_cast<char*>(std::aligned_alloc(alignment, rounded)));
-  if (!data_) throw std::bad_alloc();
-  if (alignment == kHugePage) madvise(data_.get(), rounded, MADV_HUGEPAGE);  // a wish: slower without
-  std::memset(data_.get(), 0, rounded);
+  if (bytes < kHugePage) {
+    const size_t rounded = (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
+    data_ = {static_cast<char*>(std::aligned_alloc(kCacheLine, rounded)), Release{0}};
+    if (!data_) throw std::bad_alloc();
+    std::memset(data_.get(), 0, rounded);
+    return;
+  }
+  const size_t mapped = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+  void* data = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data == MAP_FAILED) throw std::bad_alloc();
+  madvise(data, mapped, MADV_HUGEPAGE);  // a wish: slower without
+  data_ = {static_cast<char*>(data), Release{mapped}};
 }
 
-void AlignedMemory::Free::operator()(char* data) const { std::free(data); }
+void AlignedMemory::Release::operator()(char* data) const {
+  mapped_bytes > 0 ? static_cast<void>(munmap(data, mapped_bytes)) : std::free(data);
+}
 
 char* Panels::panel(int64_t index) const { return memory.data() + index * panel_bytes(); }
 
@@ -62,7 +78,7 @@ Panels pack(const Matrix& matrix, Dtype dtype, int64_t min_steps) {
 #pragma omp parallel for
   for (int64_t panel = 0; panel < panels.num_panels; ++panel) {
     const int64_t first = panel * kPanelColumns, num_rows = std::min(kPanelColumns, matrix.rows - first);
-    for (int64_t row = 0; row < num_rows; ++row) pack_row(matrix, first + row, row, dtype, panels.panel(panel));
+    pack_rows(matrix, first, num_rows, 0, dtype, panels.panel(panel));
   }
   return panels;
 }
@@ -73,10 +89,8 @@ Panels pack_pairs(const Matrix& first, const Matrix& second, Dtype dtype) {
 #pragma omp parallel for
   for (int64_t panel = 0; panel < panels.num_panels; ++panel) {
     const int64_t first_row = panel * kHalf, num_rows = std::min(kHalf, first.rows - first_row);
-    for (int64_t row = 0; row < num_rows; ++row) {
-      pack_row(first, first_row + row, row, dtype, panels.panel(panel));
-      pack_row(second, first_row + row, kHalf + row, dtype, panels.panel(panel));
-    }
+    pack_rows(first, first_row, num_rows, 0, dtype, panels.panel(panel));
+    pack_rows(second, first_row, num_rows, kHalf, dtype, panels.panel(panel));
   }
   return panels;
 }

@@ -9,7 +9,7 @@
 
 namespace moebench::kernels {
 
-// Zeroed memory, aligned to a cache line, large pieces to a huge page.
+// Zeroed memory, aligned to a cache line; large pieces in huge pages where the system gives them.
 class AlignedMemory {
  public:
   AlignedMemory() = default;
@@ -20,10 +20,11 @@ class AlignedMemory {
   size_t bytes() const { return bytes_; }
 
  private:
-  struct Free {
+  struct Release {
+    size_t mapped_bytes;  // 0: of malloc's
     void operator()(char* data) const;
   };
-  std::unique_ptr<char, Free> data_;
+  std::unique_ptr<char, Release> data_{nullptr, Release{0}};
   size_t bytes_ = 0;
 };
 

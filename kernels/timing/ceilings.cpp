@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstring>
 #include <functional>
 
 #include "kernels/cpu/packed_weights.h"
@@ -42,6 +43,7 @@ double chain_flops(const MicroKernels& micro_kernels, int num_threads) {
 
 Ceilings measure_ceilings(const InstructionSet& instruction_set, int num_threads) {
   const AlignedMemory memory(kReadBytes);
+  std::memset(memory.data(), 1, kReadBytes);  // else all of it would be one page of zeros
   const int64_t share = kReadBytes / num_threads / 4096 * 4096;
   const double seconds =
       best_seconds(num_threads, [&](int thread) { instruction_set.read(memory.data() + thread * share, share); });

@@ -1,5 +1,6 @@
 #include "harness/model/moe_layer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
@@ -35,6 +36,12 @@ class MoeLayerTest : public testing::Test {
     return conversion;
   }
 
+  // Of either face of the layer, the kernel and the operators.
+  double distance(const LayerConversion& conversion, const at::Tensor& hidden, const at::Tensor& expected) {
+    const MoeLayer layer(dense_, conversion);
+    return std::max(distance(layer.forward(hidden), expected), distance(layer.forward_by_operators(hidden), expected));
+  }
+
   double distance(const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>(); }
 
   at::Generator generator_ = at::detail::createCPUGenerator(3);
@@ -45,12 +52,12 @@ class MoeLayerTest : public testing::Test {
 
 TEST_F(MoeLayerTest, AllExpertsOnWithWeightOneEqualDense) {
   LayerConversion conversion = linear_conversion(kExperts);
-  EXPECT_LT(distance(MoeLayer(dense_, conversion).forward(hidden_), GatedMlp(dense_).forward(hidden_)), 1e-5);
+  EXPECT_LT(distance(conversion, hidden_, GatedMlp(dense_).forward_by_operators(hidden_)), 1e-5);
   conversion.shared = conversion.experts.back();
   conversion.experts.pop_back();
   conversion.router.tensors["weight"] = random({kExperts - 1, kHidden});
   conversion.top_k = kExperts - 1;
-  EXPECT_LT(distance(MoeLayer(dense_, conversion).forward(hidden_), GatedMlp(dense_).forward(hidden_)), 1e-5);
+  EXPECT_LT(distance(conversion, hidden_, GatedMlp(dense_).forward_by_operators(hidden_)), 1e-5);
 }
 
 TEST_F(MoeLayerTest, EveryRouterAndRuleEqualsTheMaskedDefinition) {
@@ -75,7 +82,7 @@ TEST_F(MoeLayerTest, EveryRouterAndRuleEqualsTheMaskedDefinition) {
           conversion.shared = ExpertSpec{.neurons = at::arange(3, 9, at::kLong), .output_bias = random({kHidden})};
           conversion.experts[1].down_proj = random({kHidden, kNeurons / kExperts}) / 5;
           const at::Tensor expected = masked_moe(dense_, conversion, hidden);
-          EXPECT_LT(distance(MoeLayer(dense_, conversion).forward(hidden), expected), 1e-5)
+          EXPECT_LT(distance(conversion, hidden, expected), 1e-5)
               << "router " << int(router.kind) << " softmax " << int(softmax) << " weights " << int(weights)
               << " top_k " << top_k;
         }
@@ -95,8 +102,7 @@ TEST_F(MoeLayerTest, AdaptiveVisitsEqualTheMaskedDefinition) {
         conversion.rule.visits = visits;
         conversion.rule.level = level;
         conversion.experts[1].absent_bias = random({kHidden});
-        EXPECT_LT(distance(MoeLayer(dense_, conversion).forward(hidden_), masked_moe(dense_, conversion, hidden_)),
-                  1e-5)
+        EXPECT_LT(distance(conversion, hidden_, masked_moe(dense_, conversion, hidden_)), 1e-5)
             << "visits " << int(visits) << " softmax " << int(softmax) << " level " << level;
       }
     }
@@ -123,7 +129,7 @@ TEST_F(MoeLayerTest, TopNeuronsKeepsTheLargestActivationsOfEachToken) {
   LayerConversion conversion;
   conversion.shared = ExpertSpec{.neurons = at::arange(kNeurons, at::kLong), .top_neurons = 7};
   const MoeLayer layer(dense_, conversion);
-  EXPECT_LT(distance(layer.forward(hidden_), masked_moe(dense_, conversion, hidden_)), 1e-5);
+  EXPECT_LT(distance(conversion, hidden_, masked_moe(dense_, conversion, hidden_)), 1e-5);
   EXPECT_EQ(layer.shared_active_neurons(), 7);
   EXPECT_EQ(layer.always_active_parameters(), 3 * 7 * kHidden);
   EXPECT_EQ(layer.always_active_parameters() + layer.idle_parameters(), 3 * kNeurons * kHidden);
@@ -146,7 +152,7 @@ TEST_F(MoeLayerTest, ExpertsOfDifferentWidthsMayOverlap) {
   conversion.experts[0].neurons = at::arange(0, 11, at::kLong);
   conversion.experts[2].neurons = at::arange(23, 24, at::kLong);
   const MoeLayer layer(dense_, conversion);
-  EXPECT_LT(distance(layer.forward(hidden_), masked_moe(dense_, conversion, hidden_)), 1e-5);
+  EXPECT_LT(distance(conversion, hidden_, masked_moe(dense_, conversion, hidden_)), 1e-5);
   EXPECT_EQ(layer.expert_intermediate_size(0), 11);
   EXPECT_EQ(layer.expert_intermediate_size(2), 1);
 }
@@ -231,6 +237,24 @@ TEST_F(MoeLayerTest, ObserverSeesTheRoutingOfEveryForward) {
   EXPECT_EQ(seen[1].size(0), 3);
 }
 
+TEST_F(MoeLayerTest, ObserverSeesTheSameRoutingOfTheKernelAsOfTheOperators) {
+  LayerConversion conversion = linear_conversion(3);
+  conversion.mean_visits = 2;
+  conversion.rule = {.softmax = RoutingRule::Softmax::kBeforeTopK,
+                     .weights = RoutingRule::Weights::kScores,
+                     .visits = RoutingRule::Visits::kThreshold,
+                     .level = 0.5};
+  const MoeLayer layer(dense_, conversion);
+  std::vector<Routing> seen;
+  layer.observe_routing([&](const at::Tensor&, const Routing& routing) { seen.push_back(routing); });
+  layer.forward(hidden_);
+  layer.forward_by_operators(hidden_);
+  ASSERT_EQ(seen.size(), 2u);
+  EXPECT_TRUE(seen[0].experts.equal(seen[1].experts));
+  EXPECT_TRUE(seen[0].visited.equal(seen[1].visited));
+  EXPECT_LT(distance(seen[0].weights, seen[1].weights), 1e-6);
+}
+
 TEST_F(MoeLayerTest, GradientOfHiddenEqualsTheMaskedLayers) {
   LayerConversion conversion = linear_conversion(2);
   conversion.rule = {.softmax = RoutingRule::Softmax::kAfterTopK, .weights = RoutingRule::Weights::kScores};
@@ -269,7 +293,7 @@ TEST_F(MoeLayerTest, StaticLayerIsItsSharedExpert) {
   LayerConversion conversion;
   conversion.shared = ExpertSpec{.neurons = at::arange(0, kNeurons, 2, at::kLong), .output_bias = random({kHidden})};
   const MoeLayer layer(dense_, conversion);
-  EXPECT_LT(distance(layer.forward(hidden_), masked_moe(dense_, conversion, hidden_)), 1e-5);
+  EXPECT_LT(distance(conversion, hidden_, masked_moe(dense_, conversion, hidden_)), 1e-5);
   EXPECT_EQ(layer.route(hidden_).experts.sizes(), (at::IntArrayRef{kTokens, 0}));
   EXPECT_EQ(layer.num_experts(), 0);
 }
