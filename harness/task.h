@@ -29,6 +29,8 @@ class Task {
   // Identity of the data it reads ("" if none): part of the content key. Throws std::runtime_error if it is missing.
   virtual std::string data_hash() const = 0;
   virtual Measurement measure(TaskContext& context) const = 0;
+  // Whether its metrics are times, which no two measurements have alike.
+  virtual bool measures_time() const { return false; }
 };
 
 using TaskRegistry = Registry<Task>;

@@ -26,6 +26,25 @@ struct MixtureTensors {
   int64_t top_k = 0;
 };
 
+// The same as kernels/ see it. Holds the tensors that it points into.
+class KernelNetwork {
+ public:
+  // Whether kernels know such a mixture: its device, dtype and processor. Not asked of routers: kOracle has none.
+  static bool exists_for(const MixtureTensors& mixture);
+  explicit KernelNetwork(const MixtureTensors& mixture);
+  const kernels::MoeFfn& network() const { return network_; }
+
+ private:
+  const at::Tensor& hold(const at::Tensor& tensor);
+  const void* hold(const std::optional<at::Tensor>& tensor);
+  kernels::GatedExpert expert_of(const ExpertTensors& expert);
+  void set_router(const RouterSpec& router);
+  void set_rule(const RoutingRule& rule);
+
+  kernels::MoeFfn network_;
+  std::vector<at::Tensor> held_;
+};
+
 class FusedFeedForward {
  public:
   // Null where there is no kernel for it: another device, dtype or processor. Copies the weights.

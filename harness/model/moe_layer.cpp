@@ -157,27 +157,31 @@ struct MoeLayer::State {
                        [&](const Expert& expert) { return needs_gradients(hidden, expert.weights); });
   }
 
-  // Packed at the first forward pass that it can serve; null where no kernel computes such a layer.
-  const FusedFeedForward* fused() const {
-    std::call_once(fused_once, [&] { fused_kernel = make_fused(); });
-    return fused_kernel.get();
-  }
-
- private:
-  // Bounds (an oracle, a token's top neurons) have no kernel.
-  std::unique_ptr<FusedFeedForward> make_fused() const {
-    if (routes() && router.kind == RouterKind::kOracle) return nullptr;
+  std::optional<MixtureTensors> tensors() const {
+    const auto is_bound = [](const Expert& expert) { return expert.top_neurons > 0; };
+    if ((routes() && router.kind == RouterKind::kOracle) || (shared && is_bound(*shared)) ||
+        std::any_of(experts.begin(), experts.end(), is_bound)) {
+      return std::nullopt;
+    }
     MixtureTensors mixture{.router = router, .rule = rule, .top_k = top_k};
-    bool is_bound = shared && shared->top_neurons > 0;
     for (size_t expert = 0; expert < experts.size(); ++expert) {
-      is_bound = is_bound || experts[expert].top_neurons > 0;
       mixture.experts.push_back({experts[expert].weights, experts[expert].output_bias});
       if (absent_biases) mixture.experts.back().absent_bias = (*absent_biases)[static_cast<int64_t>(expert)];
     }
     if (shared) mixture.shared = {shared->weights, shared->output_bias};
-    return is_bound ? nullptr : FusedFeedForward::create(mixture);
+    return mixture;
   }
 
+  // Packed at the first forward pass that it can serve; null where no kernel computes such a layer.
+  const FusedFeedForward* fused() const {
+    std::call_once(fused_once, [&] {
+      const std::optional<MixtureTensors> mixture = tensors();
+      if (mixture) fused_kernel = FusedFeedForward::create(*mixture);
+    });
+    return fused_kernel.get();
+  }
+
+ private:
   mutable std::once_flag fused_once;
   mutable std::unique_ptr<FusedFeedForward> fused_kernel;
 };
@@ -252,6 +256,8 @@ at::Tensor MoeLayer::forward_by_operators(const at::Tensor& hidden) const {
   }
   return output_TD;
 }
+
+std::optional<MixtureTensors> MoeLayer::tensors() const { return state_->tensors(); }
 
 at::Tensor MoeLayer::contribution_norms(const at::Tensor& hidden) const {
   return state_->norms_of(state_->all_outputs(hidden));

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "harness/conversion.h"
 #include "harness/model/feed_forward.h"
@@ -12,6 +13,7 @@
 namespace moebench {
 
 class FusedFeedForward;
+struct MixtureTensors;
 
 class MoeLayer : public FeedForward {
  public:
@@ -27,6 +29,9 @@ class MoeLayer : public FeedForward {
   // The latter, for whoever compares.
   at::Tensor forward_by_operators(const at::Tensor& hidden) const;
   Routing route(const at::Tensor& hidden) const;
+
+  // Its weights, router and rule. Nothing for a bound (an oracle router, a token's top neurons), which has no kernel.
+  std::optional<MixtureTensors> tensors() const;
 
   // How much a visit of each expert changes the output: [T, E] fp32, norms of the experts' outputs without weights.
   // What an oracle routes by. Computes every expert.

@@ -138,6 +138,12 @@ const char* Pass::input(int64_t token) const {
   return static_cast<const char*>(call_.input) + token * call_.input_stride * element_size(kernel_.network_.dtype);
 }
 
+// The head of what is read next, which the micro-kernels, looking ahead in what they read, cannot know. A hint.
+void prefetch(const char* address) {
+  constexpr int64_t kCacheLine = 64;
+  for (int64_t byte = 0; byte < kPanelStepBytes * 32; byte += kCacheLine) __builtin_prefetch(address + byte);
+}
+
 // Row by row a call's tiles have at most max_rows rows, and are alike: 16 rows are two of 8, not 12 and 4.
 template <class Function>
 void for_tiles(int64_t num_rows, int64_t max_rows, const Function& function) {
@@ -295,7 +301,11 @@ void Pass::combine_columns(int64_t first_panel, int64_t num_panels, float* sums)
       std::copy_n(kernel_.absent_sum_.data() + first_panel * kPanelColumns, row_floats, row);
     }
   }
-  for (const Visits& visits : workspace_.visits) accumulate(visits, first_panel, num_panels, sums);
+  const auto& visits = workspace_.visits;
+  for (size_t visited = 0; visited < visits.size(); ++visited) {
+    if (visited + 1 < visits.size()) prefetch(visits[visited + 1].expert->down.panel(first_panel));
+    accumulate(visits[visited], first_panel, num_panels, sums);
+  }
   const int64_t bytes = element_size(kernel_.network_.dtype);
   const int64_t first_column = first_panel * kPanelColumns;
   const int64_t num_columns = std::min(row_floats, kernel_.network_.hidden_size - first_column);

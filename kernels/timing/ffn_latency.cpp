@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <stdexcept>
 
 #include "kernels/bfloat16.h"
 #include "kernels/variants.h"
@@ -26,7 +27,7 @@ std::vector<char> random_inputs(int64_t count, Dtype dtype, uint64_t seed) {
 }
 
 struct Traffic {
-  double bytes = 0, flops = 0, experts_hit = 0, load = 0;
+  double bytes = 0, flops = 0, neurons = 0, experts_hit = 0, load = 0;  // neurons: of a token
 };
 
 int64_t width(const GatedExpert& expert) { return expert.gate.rows; }
@@ -43,6 +44,7 @@ Traffic traffic_of(const MoeFfn& network, int64_t num_tokens, const std::vector<
   const auto add = [&](int64_t neurons, double times) {
     weights += 3 * hidden_size * static_cast<double>(neurons);
     products += 3 * hidden_size * static_cast<double>(neurons) * times;
+    traffic.neurons += static_cast<double>(neurons) * times / tokens;
   };
   if (network.shared) add(width(*network.shared), tokens);
   for (size_t expert = 0; expert < visits.size(); ++expert) {
@@ -71,7 +73,11 @@ class Arm {
     for (const MoeFfn& layer : stack.layers) kernels_.push_back(moe_ffn_variant(variant).create(layer));
   }
 
-  void run(int64_t round, const MoeFfnCall& call) const { kernels_[round % kernels_.size()]->run(call); }
+  void run(int64_t round, MoeFfnCall call) const {
+    const auto layer = static_cast<size_t>(round) % kernels_.size();
+    call.input = input(layer, round, call);
+    kernels_[layer]->run(call);
+  }
 
   const LayerStack& stack() const { return stack_; }
   const std::string& variant() const { return variant_; }
@@ -84,10 +90,12 @@ class Arm {
       const MoeFfn& network = stack_.layers[layer];
       std::vector<int32_t> experts(call.num_tokens * network.top_k);
       call.experts = experts.data();
+      call.input = input(layer, 0, call);
       kernels_[layer]->run(call);
       const Traffic traffic = traffic_of(network, call.num_tokens, experts);
       mean.bytes += traffic.bytes / n;
       mean.flops += traffic.flops / n;
+      mean.neurons += traffic.neurons / n;
       mean.experts_hit += traffic.experts_hit / n;
       mean.load += traffic.load / n;
     }
@@ -95,6 +103,13 @@ class Arm {
   }
 
  private:
+  const void* input(size_t layer, int64_t round, const MoeFfnCall& call) const {
+    if (stack_.inputs.empty()) return call.input;
+    const int64_t first = round * call.num_tokens % (stack_.num_inputs - call.num_tokens + 1);
+    return static_cast<const char*>(stack_.inputs[layer]) +
+           first * call.input_stride * element_size(stack_.layers[layer].dtype);
+  }
+
   const LayerStack& stack_;
   std::string variant_;
   std::vector<std::unique_ptr<MoeFfnKernel>> kernels_;
@@ -126,13 +141,14 @@ class TokenCount {
     const auto seconds = time_in_turns(timed, options_.limits, between);
     const PairedRatio same = paired_ratio(seconds.back(), seconds[best]);
     std::vector<LatencyRow> rows;
+    const double dense_neurons = arms_.front().traffic(call_).neurons;
     for (size_t arm = 0; arm < arms_.size(); ++arm) {
       const Traffic traffic = arms_[arm].traffic(call_);
       const PairedRatio ratio = arm == best ? same : paired_ratio(seconds[arm], seconds[best]);
       rows.push_back({.num_tokens = call_.num_tokens,
                       .network = arms_[arm].stack().name,
                       .variant = arms_[arm].variant(),
-                      .active_ratio = arms_[arm].stack().active_ratio,
+                      .active_ratio = traffic.neurons / dense_neurons,
                       .seconds = seconds[arm],
                       .ratio = ratio,
                       .same = same,
@@ -174,6 +190,13 @@ class TokenCount {
 }  // namespace
 
 std::vector<LatencyRow> measure_ffn_latency(const std::vector<LayerStack>& stacks, const LatencyOptions& options) {
+  for (const LayerStack& stack : stacks) {
+    for (const int64_t num_tokens : options.num_tokens) {
+      if (stack.inputs.empty() || num_tokens <= stack.num_inputs) continue;
+      throw std::invalid_argument("latency: " + std::to_string(num_tokens) + " tokens of " +
+                                  std::to_string(stack.num_inputs) + " that the text gives");
+    }
+  }
   std::vector<Arm> arms;
   for (const LayerStack& stack : stacks) {
     for (const std::string& variant : options.variants) arms.emplace_back(stack, variant);

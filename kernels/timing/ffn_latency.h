@@ -16,9 +16,12 @@ namespace moebench::kernels {
 // A network as it stands in each of some layers. Called in rotation: what one call reads, the others push out of the
 // cache, as the layers of a model do.
 struct LayerStack {
-  std::string name;            // "dense", "S0A2E8 25 %"
-  double active_ratio = 1;     // active neurons over those of dense
+  std::string name;            // "dense", "S0A2E8"
   std::vector<MoeFfn> layers;  // of one dtype and hidden size; weights outlive this
+  // For each layer rows that it really sees, [num_inputs, D] without gaps, which outlive this: a batch is some
+  // neighbours of them, others every round. Empty: random rows.
+  std::vector<const void*> inputs;
+  int64_t num_inputs = 0;
 };
 
 struct LatencyOptions {
@@ -34,7 +37,7 @@ struct LatencyOptions {
 struct LatencyRow {
   int64_t num_tokens = 0;
   std::string network, variant;
-  double active_ratio = 1;
+  double active_ratio = 1;      // neurons that a token visits over those of dense, mean of these tokens and layers
   std::vector<double> seconds;  // of each round
   PairedRatio ratio;            // over the best dense variant
   PairedRatio same;             // of that dense variant over itself

@@ -32,7 +32,7 @@ class RandomMatrix {
 // How a batch of tokens falls on experts.
 enum class RoutingPattern {
   kBalanced,  // as a random router routes random inputs: nearly alike
-  kSkewed,    // probabilities raised by 4 / (E rank): the first experts do most of the work (Zipf)
+  kSkewed,    // probabilities raised by 2 / (E rank): the first experts do most of the work (Zipf)
   kOne,       // every token visits the same top_k
 };
 const char* name_of(RoutingPattern pattern);

@@ -1,0 +1,30 @@
+// A model's feed-forward networks for kernels/timing: converted ones beside the dense ones that they replace, on inputs
+// that they really see.
+#pragma once
+
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "harness/model/fused_feed_forward.h"
+#include "harness/model/llama.h"
+#include "kernels/timing/ffn_latency.h"
+
+namespace moebench {
+
+// The dense parent: the same weights with dense feed-forward networks.
+LlamaModel with_dense_feed_forward(const LlamaModel& model);
+
+// Refers to the networks and inputs that it holds.
+struct ModelStacks {
+  std::vector<KernelNetwork> networks;
+  std::vector<at::Tensor> inputs;           // of each layer, [T, D]
+  std::vector<kernels::LayerStack> stacks;  // "dense" and, of a converted model, "converted"
+};
+
+// model: with its conversion applied, on the CPU. ids: [T], a text whose tokens are routed. A layer that the conversion
+// kept dense is dense in both stacks. Throws std::invalid_argument for a conversion that is a bound, and
+// std::runtime_error on a processor that has no kernel.
+ModelStacks model_stacks(const LlamaModel& model, const at::Tensor& ids);
+
+}  // namespace moebench

@@ -1,0 +1,117 @@
+// Is a layer's feed-forward network faster than the dense one, router included, on inputs that it really sees? By the
+// fused kernel, against the fastest dense kernel of this machine, in turns over all layers of the model.
+//
+//   kernel_latency/<dtype>/tokens-16/time_over_dense  median of paired ratios; /low and /high, its 95 % interval
+//   kernel_latency/<dtype>/tokens-16/dense_over_dense the same of two arms that are the same, what noise does
+//   kernel_latency/<dtype>/tokens-16/dense            median seconds of a call; /converted
+//   kernel_latency/<dtype>/tokens-16/experts_hit      of a layer, mean
+//   kernel_latency/<dtype>/break_even_tokens          from so many tokens on (of those measured) every verdict is
+//   FASTER
+//
+// A dense model has its own times only. Times are this machine's: compare within one database's machine class.
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <stdexcept>
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include "harness/latency/model_stacks.h"
+#include "harness/task.h"
+#include "kernels/timing/ffn_latency.h"
+#include "tasks/latency_text.h"
+#include "tasks/window_plan.h"
+
+namespace moebench {
+namespace {
+
+struct KernelLatencyOptions : LatencyTextOptions {
+  std::string tokens = "1,4,16,64,256,1024";
+  int64_t window = 2048;
+  void for_each(auto&& visit) {
+    LatencyTextOptions::for_each(visit);
+    visit("tokens", tokens, "tokens in a call, several with commas between");
+    visit("window", window, "tokens of the text that calls take theirs from");
+  }
+};
+
+// Throws std::invalid_argument for one that is not a number from 1 to most.
+std::vector<int64_t> parse_token_counts(const std::string& text, int64_t most) {
+  std::vector<int64_t> counts;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    int64_t count = 0;
+    const auto [rest, error] = std::from_chars(text.data() + begin, text.data() + end, count);
+    if (error != std::errc() || rest != text.data() + end || count < 1 || count > most) {
+      throw std::invalid_argument(fmt::format("kernel_latency.tokens: '{}' is not a number from 1 to the window's {}",
+                                              text.substr(begin, end - begin), most));
+    }
+    counts.push_back(count);
+    begin = end + 1;
+  }
+  return counts;
+}
+
+class KernelLatency : public Task {
+ public:
+  explicit KernelLatency(KernelLatencyOptions options) : options_(std::move(options)) {
+    check_latency_options("kernel_latency", options_);
+    check_window_options("kernel_latency", options_.window, /*max_windows=*/1);
+    token_counts_ = parse_token_counts(options_.tokens, options_.window);
+  }
+
+  std::string data_hash() const override { return read_named_corpus(options_.text).content_hash; }
+
+  bool measures_time() const override { return true; }
+
+  Measurement measure(TaskContext& context) const override {
+    const ModelStacks stacks =
+        model_stacks(context.model, first_tokens(context, "kernel_latency", options_.text, options_.window));
+    const kernels::LatencyOptions latency{.num_tokens = token_counts_,
+                                          .num_threads = at::get_num_threads(),
+                                          .limits = timing_limits(options_),
+                                          .progress = [&](double done) {
+                                            if (context.progress) context.progress(done, 1);
+                                          }};
+    Measurement measurement;
+    const std::string prefix =
+        context.model.precision().dtype == at::kFloat ? "kernel_latency/float32" : "kernel_latency/bfloat16";
+    std::optional<int64_t> break_even;
+    for (const kernels::LatencyRow& row : kernels::measure_ffn_latency(stacks.stacks, latency)) {
+      const std::string name = fmt::format("{}/tokens-{}", prefix, row.num_tokens);
+      if (row.is_best_dense) add_time(name + "/dense", row, measurement.metrics);
+      if (row.network == "dense" || row.variant != "fused") continue;
+      add_time(name + "/converted", row, measurement.metrics);
+      const auto rounds = static_cast<int64_t>(row.seconds.size());
+      add_ratio(name + "/time_over_dense", row.ratio, rounds, Direction::kLowerIsBetter, measurement.metrics);
+      add_ratio(name + "/dense_over_dense", row.same, rounds, Direction::kNeither, measurement.metrics);
+      measurement.metrics.push_back({name + "/experts_hit", "experts", row.experts_hit, Direction::kNeither});
+      if (row.verdict != kernels::Verdict::kFaster) {
+        break_even.reset();
+      } else if (!break_even) {
+        break_even = row.num_tokens;
+      }
+    }
+    if (break_even) {
+      measurement.metrics.push_back(
+          {prefix + "/break_even_tokens", "tokens", static_cast<double>(*break_even), Direction::kLowerIsBetter});
+    }
+    return measurement;
+  }
+
+ private:
+  static void add_time(const std::string& name, const kernels::LatencyRow& row, std::vector<Metric>& metrics) {
+    metrics.push_back({name, "s", kernels::quantile(row.seconds, 0.5), Direction::kLowerIsBetter,
+                       static_cast<int64_t>(row.seconds.size())});
+  }
+
+  KernelLatencyOptions options_;
+  std::vector<int64_t> token_counts_;
+};
+
+const Registration<Task, KernelLatency, KernelLatencyOptions> registration(
+    "kernel_latency", "time of a layer's feed-forward network over the best dense one's, by number of tokens");
+
+}  // namespace
+}  // namespace moebench
