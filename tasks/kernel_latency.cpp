@@ -3,7 +3,9 @@
 //
 //   kernel_latency/<dtype>/tokens-16/time_over_dense  median of paired ratios; /low and /high, its 95 % interval
 //   kernel_latency/<dtype>/tokens-16/dense_over_dense the same of two arms that are the same, what noise does
-//   kernel_latency/<dtype>/tokens-16/dense            median seconds of a call; /converted
+//   kernel_latency/<dtype>/tokens-16/converted/p50    seconds of a call; /p10, /p90, /p99; and of /dense
+//   kernel_latency/<dtype>/tokens-16/converted/ceiling_share  of the nearer of these two, at p50; and of /dense
+//   kernel_latency/<dtype>/ceiling/read               bytes a second; /ceiling/flops; both measured just before
 //   kernel_latency/<dtype>/tokens-16/experts_hit      of a layer, mean
 //   kernel_latency/<dtype>/break_even_tokens          from so many tokens on (of those measured) every verdict is
 //   FASTER
@@ -19,6 +21,7 @@
 
 #include "harness/latency/model_stacks.h"
 #include "harness/task.h"
+#include "kernels/cpu/instruction_set.h"
 #include "kernels/timing/ffn_latency.h"
 #include "tasks/latency_text.h"
 #include "tasks/window_plan.h"
@@ -74,15 +77,20 @@ class KernelLatency : public Task {
                                           .progress = [&](double done) {
                                             if (context.progress) context.progress(done, 1);
                                           }};
+    const bool is_float = context.model.precision().dtype == at::kFloat;
+    const kernels::Dtype dtype = is_float ? kernels::Dtype::kFloat32 : kernels::Dtype::kBFloat16;
+    const std::string prefix = is_float ? "kernel_latency/float32" : "kernel_latency/bfloat16";
+    const kernels::Ceilings ceilings =
+        kernels::measure_ceilings(*kernels::chosen_instruction_set(), at::get_num_threads());
     Measurement measurement;
-    const std::string prefix =
-        context.model.precision().dtype == at::kFloat ? "kernel_latency/float32" : "kernel_latency/bfloat16";
+    measurement.metrics.push_back({prefix + "/ceiling/read", "B/s", ceilings.read_bytes_per_second});
+    measurement.metrics.push_back({prefix + "/ceiling/flops", "1/s", ceilings.flops(dtype)});
     std::optional<int64_t> break_even;
     for (const kernels::LatencyRow& row : kernels::measure_ffn_latency(stacks.stacks, latency)) {
       const std::string name = fmt::format("{}/tokens-{}", prefix, row.num_tokens);
-      if (row.is_best_dense) add_time(name + "/dense", row, measurement.metrics);
+      if (row.is_best_dense) add_times(name + "/dense", row, ceilings, dtype, measurement.metrics);
       if (row.network == "dense" || row.variant != "fused") continue;
-      add_time(name + "/converted", row, measurement.metrics);
+      add_times(name + "/converted", row, ceilings, dtype, measurement.metrics);
       const auto rounds = static_cast<int64_t>(row.seconds.size());
       add_ratio(name + "/time_over_dense", row.ratio, rounds, Direction::kLowerIsBetter, measurement.metrics);
       add_ratio(name + "/dense_over_dense", row.same, rounds, Direction::kNeither, measurement.metrics);
@@ -101,9 +109,14 @@ class KernelLatency : public Task {
   }
 
  private:
-  static void add_time(const std::string& name, const kernels::LatencyRow& row, std::vector<Metric>& metrics) {
-    metrics.push_back({name, "s", kernels::quantile(row.seconds, 0.5), Direction::kLowerIsBetter,
-                       static_cast<int64_t>(row.seconds.size())});
+  static void add_times(const std::string& name, const kernels::LatencyRow& row, const kernels::Ceilings& ceilings,
+                        kernels::Dtype dtype, std::vector<Metric>& metrics) {
+    const auto rounds = static_cast<int64_t>(row.seconds.size());
+    for (const auto& [percentile, q] : {std::pair("p10", 0.1), {"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}}) {
+      metrics.push_back({fmt::format("{}/{}", name, percentile), "s", kernels::quantile(row.seconds, q),
+                         Direction::kLowerIsBetter, rounds});
+    }
+    metrics.push_back({name + "/ceiling_share", "", ceiling_share(row, ceilings, dtype), Direction::kNeither, rounds});
   }
 
   KernelLatencyOptions options_;

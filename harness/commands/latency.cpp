@@ -7,8 +7,10 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "harness/atomic_file.h"
 #include "harness/commands/commands.h"
 #include "harness/commands/data_folder.h"
+#include "harness/commands/latency_figure.h"
 #include "harness/commands/model_arguments.h"
 #include "harness/commands/terminal_progress.h"
 #include "harness/interrupt.h"
@@ -39,11 +41,11 @@ struct Arguments {
   std::vector<int64_t> num_tokens = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
   std::vector<std::string> variants = {"library", "fused"};
   std::string routing = "balanced";
-  int num_threads = 0;
   int64_t prefill = 512, decode = 32;
   double seconds = 2;
   int64_t min_rounds = 15;
   bool as_json = false;
+  std::string figure_path;
 };
 
 Dtype kernel_dtype(const std::string& name) { return name == "float32" ? Dtype::kFloat32 : Dtype::kBFloat16; }
@@ -90,23 +92,14 @@ Networks random_networks(const Arguments& arguments) {
   return networks;
 }
 
-struct Placed {
-  double gigabytes_per_second, gigaflops, share_of_ceiling;
-};
-
-// Against whichever bound is nearer.
-Placed place(const LatencyRow& row, const Ceilings& ceilings, Dtype dtype) {
-  const double seconds = kernels::quantile(row.seconds, 0.5);
-  return {row.bytes / seconds / 1e9, row.flops / seconds / 1e9,
-          std::max(row.bytes / seconds / ceilings.read_bytes_per_second, row.flops / seconds / ceilings.flops(dtype))};
-}
+double gigabytes_per_second(const LatencyRow& row) { return row.bytes / kernels::quantile(row.seconds, 0.5) / 1e9; }
+double gigaflops(const LatencyRow& row) { return row.flops / kernels::quantile(row.seconds, 0.5) / 1e9; }
 
 void print_table(const std::vector<LatencyRow>& rows, const Ceilings& ceilings, Dtype dtype) {
   fmt::print("{:>6}  {:<9} {:>6} {:<8} {:>10} {:>10} {:>10}  {:<22} {:<17} {:>7} {:>8} {:>5} {:>5} {:>5}\n", "tokens",
              "network", "active", "kernel", "p10 us", "p50 us", "p90 us", "time / best dense", "verdict", "GB/s",
              "GFLOP/s", "ceil.", "hit", "load");
   for (const LatencyRow& row : rows) {
-    const Placed placed = place(row, ceilings, dtype);
     const auto microseconds = [&](double q) { return 1e6 * kernels::quantile(row.seconds, q); };
     const std::string verdict = row.is_best_dense ? "the best dense" : kernels::name_of(row.verdict);
     fmt::print(
@@ -115,9 +108,20 @@ void print_table(const std::vector<LatencyRow>& rows, const Ceilings& ceilings, 
         "{:>5.2f}\n",
         row.num_tokens, row.network, 100 * row.active_ratio, row.variant, microseconds(0.1), microseconds(0.5),
         microseconds(0.9), fmt::format("{:.3f} ({:.3f} to {:.3f})", row.ratio.median, row.ratio.low, row.ratio.high),
-        verdict, placed.gigabytes_per_second, placed.gigaflops, 100 * placed.share_of_ceiling, row.experts_hit,
+        verdict, gigabytes_per_second(row), gigaflops(row), 100 * ceiling_share(row, ceilings, dtype), row.experts_hit,
         row.load);
   }
+}
+
+void print_break_even(const std::vector<LatencyRow>& rows) {
+  std::string told;
+  for (const LatencyRow& row : rows) {
+    if (row.network == "dense" || row.variant != "fused" || told.find(row.network) != std::string::npos) continue;
+    const int64_t tokens = break_even_tokens(rows, row.network, row.variant);
+    told += fmt::format("{}{} {}", told.empty() ? "faster than dense for good from: " : "; ", row.network,
+                        tokens > 0 ? fmt::format("{} tokens", tokens) : "never");
+  }
+  if (!told.empty()) fmt::print("{}\n", told);
 }
 
 nlohmann::ordered_json ratio_json(const kernels::PairedRatio& ratio) {
@@ -125,7 +129,6 @@ nlohmann::ordered_json ratio_json(const kernels::PairedRatio& ratio) {
 }
 
 nlohmann::ordered_json row_json(const LatencyRow& row, const Ceilings& ceilings, Dtype dtype) {
-  const Placed placed = place(row, ceilings, dtype);
   nlohmann::ordered_json microseconds;
   for (const auto& [name, q] : {std::pair("min", 0.0), {"p10", 0.1}, {"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}}) {
     microseconds[name] = 1e6 * kernels::quantile(row.seconds, q);
@@ -140,9 +143,9 @@ nlohmann::ordered_json row_json(const LatencyRow& row, const Ceilings& ceilings,
           {"best_dense_over_itself", ratio_json(row.same)},
           {"is_best_dense", row.is_best_dense},
           {"verdict", row.is_best_dense ? "" : kernels::name_of(row.verdict)},
-          {"gigabytes_per_second", placed.gigabytes_per_second},
-          {"gigaflops", placed.gigaflops},
-          {"share_of_ceiling", placed.share_of_ceiling},
+          {"gigabytes_per_second", gigabytes_per_second(row)},
+          {"gigaflops", gigaflops(row)},
+          {"share_of_ceiling", ceiling_share(row, ceilings, dtype)},
           {"experts_hit", row.experts_hit},
           {"max_over_mean_load", row.load}};
 }
@@ -157,10 +160,8 @@ struct Report {
 
 class Measurer {
  public:
-  explicit Measurer(const Arguments& arguments)
-      : arguments_(arguments), num_threads_(arguments.num_threads > 0 ? arguments.num_threads : at::get_num_threads()) {
+  explicit Measurer(const Arguments& arguments) : arguments_(arguments) {
     if (instruction_set_ == nullptr) throw std::runtime_error("latency needs a processor with AVX2");
-    at::set_num_threads(num_threads_);
   }
 
   Report measure() {
@@ -216,7 +217,7 @@ class Measurer {
 
   const Arguments& arguments_;
   const kernels::InstructionSet* instruction_set_ = kernels::chosen_instruction_set();
-  int num_threads_;
+  int num_threads_ = at::get_num_threads();
   SweepProgress progress_ = terminal_progress();
 };
 
@@ -296,15 +297,23 @@ int latency(const Arguments& arguments) {
   use_data_folder(arguments.data_folder);
   Measurer measurer(arguments);
   const Report report = measurer.measure();
+  const std::string subject = arguments.shape.empty() ? arguments.model.model : arguments.shape;
+  if (!arguments.figure_path.empty()) {
+    const std::string title = fmt::format("{}, {}, {}, {} threads: feed-forward time over the best dense", subject,
+                                          arguments.model.dtype, measurer.instruction_set(), measurer.num_threads());
+    AtomicFile file(arguments.figure_path);
+    file.write(latency_figure(report.rows, "fused", title));
+    file.commit();
+  }
   if (arguments.as_json) {
     print_json(arguments, measurer, report);
     return 0;
   }
-  fmt::print("{}, {}, {}, {} threads; ceilings: {:.1f} GB/s read, {:.0f} GFLOP/s\n",
-             arguments.shape.empty() ? arguments.model.model : arguments.shape, arguments.model.dtype,
+  fmt::print("{}, {}, {}, {} threads; ceilings: {:.1f} GB/s read, {:.0f} GFLOP/s\n", subject, arguments.model.dtype,
              measurer.instruction_set(), measurer.num_threads(), report.ceilings.read_bytes_per_second / 1e9,
              report.ceilings.flops(measurer.dtype()) / 1e9);
   print_table(report.rows, report.ceilings, measurer.dtype());
+  print_break_even(report.rows);
   if (!report.phases.empty()) print_phases(report);
   return 0;
 }
@@ -350,13 +359,13 @@ std::function<int()> define_latency(CLI::App& command) {
   command.add_option("--routing", arguments->routing, "how tokens fall on experts")
       ->check(CLI::IsMember({"balanced", "skewed", "one"}))
       ->capture_default_str();
-  command.add_option("--threads", arguments->num_threads, "default: all cores")->check(CLI::Range(1, 1024));
   command.add_option("--seconds", arguments->seconds, "time for each number of tokens")
       ->check(CLI::Range(0.0, 3600.0))
       ->capture_default_str();
   command.add_option("--min-rounds", arguments->min_rounds, "turns of every network, however long they take")
       ->check(CLI::Range(int64_t{3}, int64_t{100000}))
       ->capture_default_str();
+  command.add_option("--figure", arguments->figure_path, "also draw ratios against tokens, as SVG")->type_name("FILE");
   command.add_flag("--json", arguments->as_json, "for programs");
   return [arguments] { return latency(*arguments); };
 }

@@ -12,6 +12,7 @@
 #include "kernels/cpu/packed_weights.h"
 #include "kernels/cpu/router_logits.h"
 #include "kernels/cpu/team.h"
+#include "kernels/cpu/trace_range.h"
 
 namespace moebench::kernels {
 namespace {
@@ -19,8 +20,10 @@ namespace {
 // Tokens of one pass through the stages: enough for products to be bound by arithmetic, few enough for a thread's
 // output columns to stay in its cache.
 constexpr int64_t kBlockTokens = 1024;
-// Up to so many tokens one thread routes alone: for more a barrier costs less than what the others would wait.
-constexpr int64_t kAloneTokens = 16;
+// Up to so many tokens weights are what takes time: one thread routes alone, for a barrier would cost more than it
+// saves, and threads share out the panels evenly, each a long stretch of memory.
+constexpr int64_t kFewTokens = 16;
+constexpr int64_t kStretchBytes = 4 << 20;  // at most, so that a thread which is held up leaves work to the others
 // Of a panel of down_proj that is multiplied at once: what a dense network's neurons would push out of the cache.
 constexpr int64_t kSegmentSteps = 1024;
 constexpr int64_t kSumsBytes = 256 << 10;  // of a thread's output columns
@@ -69,6 +72,7 @@ class Pass {
   void run(int thread, int num_threads);
 
  private:
+  void assign(int thread, int num_threads);
   void route(int64_t begin, int64_t end);
   void count(int64_t begin, int64_t end, int32_t* counts) const;
   void plan(int num_threads);
@@ -105,6 +109,7 @@ class FusedKernel : public MoeFfnKernel {
   MoeFfn network_;  // its weights are not read any more
   const InstructionSet& instruction_set_;
   const MicroKernels& micro_kernels_;
+  PanelMemory panel_memory_;
   std::vector<PackedExpert> experts_;
   std::optional<PackedExpert> shared_;
   std::optional<PackedRouter> router_;
@@ -119,16 +124,22 @@ FusedKernel::FusedKernel(const MoeFfn& network, const InstructionSet& instructio
       micro_kernels_(network.dtype == Dtype::kFloat32 ? instruction_set.float32 : instruction_set.bfloat16),
       num_output_panels_(divided_up(network.hidden_size, kPanelColumns)) {
   check_network(network);
+  const bool routes = network.top_k > 0 && network.router.kind != Router::Kind::kGiven;
+  int64_t panel_bytes = routes ? PackedRouter::panel_bytes(network) : 0;
+  for (const GatedExpert& expert : network.experts) panel_bytes += PackedExpert::panel_bytes(expert, network.dtype);
+  if (network.shared) panel_bytes += PackedExpert::panel_bytes(*network.shared, network.dtype);
+  panel_memory_ = PanelMemory(panel_bytes);
+
   std::vector<int64_t> widths;
   for (const GatedExpert& expert : network.experts) {
-    experts_.emplace_back(expert, network.dtype);
+    experts_.emplace_back(expert, network.dtype, panel_memory_);
     widths.push_back(experts_.back().padded_width);
     if (experts_.back().absent_bias.empty()) continue;
     absent_sum_.resize(num_output_panels_ * kPanelColumns);
     for (size_t i = 0; i < absent_sum_.size(); ++i) absent_sum_[i] += experts_.back().absent_bias[i];
   }
-  if (network.shared) shared_.emplace(*network.shared, network.dtype);
-  if (network.top_k > 0 && network.router.kind != Router::Kind::kGiven) router_.emplace(network, instruction_set);
+  if (network.shared) shared_.emplace(*network.shared, network.dtype, panel_memory_);
+  if (routes) router_.emplace(network, instruction_set, panel_memory_);
   std::sort(widths.rbegin(), widths.rend());
   for (int64_t choice = 0; choice < network.top_k; ++choice) widest_visits_ += widths[choice];
   if (shared_) widest_visits_ += shared_->padded_width;
@@ -136,6 +147,11 @@ FusedKernel::FusedKernel(const MoeFfn& network, const InstructionSet& instructio
 
 const char* Pass::input(int64_t token) const {
   return static_cast<const char*>(call_.input) + token * call_.input_stride * element_size(kernel_.network_.dtype);
+}
+
+// The size of num_shares even shares of count, or of more of them that are no larger than most.
+int64_t share_of(int64_t count, int64_t num_shares, int64_t most) {
+  return std::clamp<int64_t>(most, 1, divided_up(count, num_shares));
 }
 
 // The head of what is read next, which the micro-kernels, looking ahead in what they read, cannot know. A hint.
@@ -242,10 +258,13 @@ void Pass::activate_panels(const Visits& visits, int64_t first_panel, int64_t nu
 }
 
 void Pass::activate(int num_threads) {
+  const TraceRange trace(TraceStage::kGateUp, num_tokens_);
   const auto& visits = workspace_.visits;
   if (visits.empty()) return;
-  const int64_t that_fit = std::max<int64_t>(1, kPanelsBytes / visits.front().expert->gate_up.panel_bytes());
-  const int64_t at_once = std::min(that_fit, divided_up(num_gate_up_panels_, 4 * num_threads));
+  const int64_t panel_bytes = visits.front().expert->gate_up.panel_bytes();
+  const int64_t at_once = num_tokens_ <= kFewTokens
+                              ? share_of(num_gate_up_panels_, num_threads, kStretchBytes / panel_bytes)
+                              : share_of(num_gate_up_panels_, 4 * num_threads, kPanelsBytes / panel_bytes);
   size_t visited = 0;
   for (;;) {
     int64_t panel = next_gate_up_panel_.fetch_add(at_once, std::memory_order_relaxed);
@@ -317,9 +336,11 @@ void Pass::combine_columns(int64_t first_panel, int64_t num_panels, float* sums)
 }
 
 void Pass::combine(int num_threads) {
+  const TraceRange trace(TraceStage::kDown, num_tokens_);
   const int64_t row_bytes = kPanelColumns * static_cast<int64_t>(sizeof(float));
-  const int64_t that_fit = std::max<int64_t>(1, kSumsBytes / (num_tokens_ * row_bytes));
-  const int64_t at_once = std::min(that_fit, divided_up(kernel_.num_output_panels_, 4 * num_threads));
+  const bool is_few = num_tokens_ <= kFewTokens;
+  const int64_t at_once = share_of(kernel_.num_output_panels_, is_few ? num_threads : 4 * num_threads,
+                                   kSumsBytes / (num_tokens_ * row_bytes));
   thread_local std::vector<float> sums;
   sums.resize(num_tokens_ * at_once * kPanelColumns);
   for (;;) {
@@ -329,24 +350,29 @@ void Pass::combine(int num_threads) {
   }
 }
 
-void Pass::run(int thread, int num_threads) {
-  if (num_tokens_ <= kAloneTokens) {
-    if (thread == 0) {
-      route(0, num_tokens_);
-      count(0, num_tokens_, workspace_.visit_counts.data());
-      plan(1);
-      place(0, num_tokens_, workspace_.visit_counts.data());
-    }
-  } else {
-    const int64_t begin = num_tokens_ * thread / num_threads, end = num_tokens_ * (thread + 1) / num_threads;
-    int32_t* counts = workspace_.visit_counts.data() + thread * routed();
-    route(begin, end);
-    count(begin, end, counts);
-    barrier_.wait(num_threads);
-    if (thread == 0) plan(num_threads);
-    barrier_.wait(num_threads);
-    place(begin, end, counts);
+// Which tokens are each expert's.
+void Pass::assign(int thread, int num_threads) {
+  const TraceRange trace(TraceStage::kRoute, num_tokens_);
+  if (num_tokens_ <= kFewTokens) {
+    if (thread > 0) return;
+    route(0, num_tokens_);
+    count(0, num_tokens_, workspace_.visit_counts.data());
+    plan(1);
+    place(0, num_tokens_, workspace_.visit_counts.data());
+    return;
   }
+  const int64_t begin = num_tokens_ * thread / num_threads, end = num_tokens_ * (thread + 1) / num_threads;
+  int32_t* counts = workspace_.visit_counts.data() + thread * routed();
+  route(begin, end);
+  count(begin, end, counts);
+  barrier_.wait(num_threads);
+  if (thread == 0) plan(num_threads);
+  barrier_.wait(num_threads);
+  place(begin, end, counts);
+}
+
+void Pass::run(int thread, int num_threads) {
+  assign(thread, num_threads);
   barrier_.wait(num_threads);
   activate(num_threads);
   barrier_.wait(num_threads);
@@ -376,6 +402,7 @@ void FusedKernel::run_block(const MoeFfnCall& call, int64_t first_token, int64_t
 
 void FusedKernel::run(const MoeFfnCall& call) const {
   check_call(network_, call);
+  const TraceRange trace(network_.top_k > 0 ? TraceStage::kMixture : TraceStage::kDense, call.num_tokens);
   thread_local Workspace workspace;
   const int64_t num_blocks = divided_up(call.num_tokens, kBlockTokens);
   for (int64_t block = 0; block < num_blocks; ++block) {

@@ -30,4 +30,12 @@ const InstructionSet* chosen_instruction_set() {
                               "'; this machine has: " + (known.empty() ? "none" : known));
 }
 
+bool machine_has_bfloat16_tiles() {
+#ifdef __x86_64__
+  return __builtin_cpu_supports("amx-bf16");
+#else
+  return false;
+#endif
+}
+
 }  // namespace moebench::kernels

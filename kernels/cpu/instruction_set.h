@@ -15,4 +15,7 @@ std::vector<const InstructionSet*> machine_instruction_sets();
 // std::invalid_argument where this machine has not what is named.
 const InstructionSet* chosen_instruction_set();
 
+// Whether libraries have matrix tiles for bfloat16 here (AMX), which the micro-kernels do not use.
+bool machine_has_bfloat16_tiles();
+
 }  // namespace moebench::kernels

@@ -37,10 +37,6 @@ void pack_rows(const Matrix& matrix, int64_t first_row, int64_t num_rows, int64_
   }
 }
 
-Panels empty_panels(int64_t num_panels, int64_t steps) {
-  return {.memory = AlignedMemory(num_panels * steps * kPanelStepBytes), .num_panels = num_panels, .steps = steps};
-}
-
 int64_t divided_up(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
 
 }  // namespace
@@ -50,49 +46,59 @@ AlignedMemory::AlignedMemory(size_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
   if (bytes < kHugePage) {
     const size_t rounded = (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
-    data_ = {static_cast<char*>(std::aligned_alloc(kCacheLine, rounded)), Release{0}};
-    if (!data_) throw std::bad_alloc();
-    std::memset(data_.get(), 0, rounded);
+    data_ = static_cast<char*>(std::aligned_alloc(kCacheLine, rounded));
+    if (data_ == nullptr) throw std::bad_alloc();
+    memory_ = {data_, Release{0}};
+    std::memset(data_, 0, rounded);
     return;
   }
-  const size_t mapped = (bytes + kHugePage - 1) / kHugePage * kHugePage;
-  void* data = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (data == MAP_FAILED) throw std::bad_alloc();
-  madvise(data, mapped, MADV_HUGEPAGE);  // a wish: slower without
-  data_ = {static_cast<char*>(data), Release{mapped}};
+  const size_t rounded = (bytes + kHugePage - 1) / kHugePage * kHugePage, mapped = rounded + kHugePage;
+  void* address = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (address == MAP_FAILED) throw std::bad_alloc();
+  memory_ = {static_cast<char*>(address), Release{mapped}};
+  data_ = memory_.get() + (kHugePage - reinterpret_cast<uintptr_t>(address) % kHugePage) % kHugePage;
+  madvise(data_, rounded, MADV_HUGEPAGE);  // a wish: slower without
 }
 
 void AlignedMemory::Release::operator()(char* data) const {
   mapped_bytes > 0 ? static_cast<void>(munmap(data, mapped_bytes)) : std::free(data);
 }
 
-char* Panels::panel(int64_t index) const { return memory.data() + index * panel_bytes(); }
-
 int64_t Panels::panel_bytes() const { return steps * kPanelStepBytes; }
+
+Panels PanelMemory::take(Panels panels) {
+  panels.data = memory_.data() + taken_;
+  taken_ += panels.bytes();  // a multiple of a cache line, as a step is
+  return panels;
+}
 
 int64_t steps_of(int64_t columns, Dtype dtype) { return divided_up(columns * element_size(dtype), kStepBytes); }
 
-Panels pack(const Matrix& matrix, Dtype dtype, int64_t min_steps) {
-  Panels panels =
-      empty_panels(divided_up(matrix.rows, kPanelColumns), std::max(min_steps, steps_of(matrix.columns, dtype)));
+Panels panels_of(const Matrix& matrix, Dtype dtype, int64_t min_steps) {
+  return {.num_panels = divided_up(matrix.rows, kPanelColumns),
+          .steps = std::max(min_steps, steps_of(matrix.columns, dtype))};
+}
+
+Panels pair_panels_of(const Matrix& first, Dtype dtype) {
+  return {.num_panels = divided_up(first.rows, kPanelColumns / 2), .steps = steps_of(first.columns, dtype)};
+}
+
+void pack(const Matrix& matrix, Dtype dtype, const Panels& panels) {
 #pragma omp parallel for
   for (int64_t panel = 0; panel < panels.num_panels; ++panel) {
     const int64_t first = panel * kPanelColumns, num_rows = std::min(kPanelColumns, matrix.rows - first);
     pack_rows(matrix, first, num_rows, 0, dtype, panels.panel(panel));
   }
-  return panels;
 }
 
-Panels pack_pairs(const Matrix& first, const Matrix& second, Dtype dtype) {
+void pack_pairs(const Matrix& first, const Matrix& second, Dtype dtype, const Panels& panels) {
   constexpr int64_t kHalf = kPanelColumns / 2;
-  Panels panels = empty_panels(divided_up(first.rows, kHalf), steps_of(first.columns, dtype));
 #pragma omp parallel for
   for (int64_t panel = 0; panel < panels.num_panels; ++panel) {
     const int64_t first_row = panel * kHalf, num_rows = std::min(kHalf, first.rows - first_row);
     pack_rows(first, first_row, num_rows, 0, dtype, panels.panel(panel));
     pack_rows(second, first_row, num_rows, kHalf, dtype, panels.panel(panel));
   }
-  return panels;
 }
 
 std::vector<float> padded_floats(const void* values, int64_t count, Dtype dtype) {
@@ -105,12 +111,32 @@ std::vector<float> padded_floats(const void* values, int64_t count, Dtype dtype)
   return floats;
 }
 
-PackedExpert::PackedExpert(const GatedExpert& expert, Dtype dtype)
+namespace {
+
+int64_t padded_width_of(const GatedExpert& expert) {
+  constexpr int64_t kHalf = kPanelColumns / 2;
+  return divided_up(expert.gate.rows, kHalf) * kHalf;
+}
+
+Panels down_panels_of(const GatedExpert& expert, Dtype dtype) {
+  return panels_of(expert.down, dtype, steps_of(padded_width_of(expert), dtype));
+}
+
+}  // namespace
+
+int64_t PackedExpert::panel_bytes(const GatedExpert& expert, Dtype dtype) {
+  return pair_panels_of(expert.gate, dtype).bytes() + down_panels_of(expert, dtype).bytes();
+}
+
+PackedExpert::PackedExpert(const GatedExpert& expert, Dtype dtype, PanelMemory& memory)
     : width(expert.gate.rows),
-      padded_width(divided_up(expert.gate.rows, kPanelColumns / 2) * (kPanelColumns / 2)),
-      gate_up(pack_pairs(expert.gate, expert.up, dtype)),
-      down(pack(expert.down, dtype, steps_of(padded_width, dtype))),
+      padded_width(padded_width_of(expert)),
+      gate_up(memory.take(pair_panels_of(expert.gate, dtype))),
+      down(memory.take(down_panels_of(expert, dtype))),
       output_bias(padded_floats(expert.output_bias, expert.down.rows, dtype)),
-      absent_bias(padded_floats(expert.absent_bias, expert.down.rows, dtype)) {}
+      absent_bias(padded_floats(expert.absent_bias, expert.down.rows, dtype)) {
+  pack_pairs(expert.gate, expert.up, dtype, gate_up);
+  pack(expert.down, dtype, down);
+}
 
 }  // namespace moebench::kernels

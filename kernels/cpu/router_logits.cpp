@@ -16,6 +16,10 @@ float element(const void* values, int64_t index, Dtype dtype) {
                                   : float_of(static_cast<const uint16_t*>(values)[index]);
 }
 
+bool has_second_panels(Router::Kind kind) {
+  return kind == Router::Kind::kQuadratic || kind == Router::Kind::kGatedRows;
+}
+
 // [E, E] as [input, output padded]: an inner loop over outputs.
 std::vector<float> transposed(const Matrix& matrix, int64_t padded_rows, Dtype dtype) {
   std::vector<float> result(matrix.columns * padded_rows);
@@ -29,7 +33,13 @@ std::vector<float> transposed(const Matrix& matrix, int64_t padded_rows, Dtype d
 
 }  // namespace
 
-PackedRouter::PackedRouter(const MoeFfn& network, const InstructionSet& instruction_set)
+int64_t PackedRouter::panel_bytes(const MoeFfn& network) {
+  const Router& router = network.router;
+  const int64_t second = has_second_panels(router.kind) ? panels_of(router.second, network.dtype).bytes() : 0;
+  return panels_of(router.first, network.dtype).bytes() + second;
+}
+
+PackedRouter::PackedRouter(const MoeFfn& network, const InstructionSet& instruction_set, PanelMemory& memory)
     : kind_(network.router.kind),
       dtype_(network.dtype),
       hidden_size_(network.hidden_size),
@@ -37,8 +47,13 @@ PackedRouter::PackedRouter(const MoeFfn& network, const InstructionSet& instruct
       padded_experts_((num_experts_ + kPanelColumns - 1) / kPanelColumns * kPanelColumns),
       micro_kernels_(dtype_ == Dtype::kFloat32 ? instruction_set.float32 : instruction_set.bfloat16) {
   const Router& router = network.router;
-  first_ = pack(router.first, dtype_);
-  if (kind_ == Router::Kind::kQuadratic || kind_ == Router::Kind::kGatedRows) second_ = pack(router.second, dtype_);
+  const auto packed = [&](const Matrix& matrix) {
+    const Panels panels = memory.take(panels_of(matrix, dtype_));
+    pack(matrix, dtype_, panels);
+    return panels;
+  };
+  first_ = packed(router.first);
+  if (has_second_panels(kind_)) second_ = packed(router.second);
   if (kind_ == Router::Kind::kTanhMlp) mlp_second_ = transposed(router.second, padded_experts_, dtype_);
   bias_ = padded_floats(router.bias, num_experts_, dtype_);
 }

@@ -10,7 +10,9 @@ namespace moebench::kernels {
 
 class PackedRouter {
  public:
-  PackedRouter(const MoeFfn& network, const InstructionSet& instruction_set);
+  // What its panels take of a PanelMemory.
+  static int64_t panel_bytes(const MoeFfn& network);
+  PackedRouter(const MoeFfn& network, const InstructionSet& instruction_set, PanelMemory& memory);
 
   // rows: num_rows pointers to inputs [D], at most micro_kernels.max_rows. logits: [num_rows, E padded to 32].
   void logits(const void* const* rows, int num_rows, float* logits) const;

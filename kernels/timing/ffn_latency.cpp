@@ -212,6 +212,11 @@ std::vector<LatencyRow> measure_ffn_latency(const std::vector<LayerStack>& stack
   return rows;
 }
 
+double ceiling_share(const LatencyRow& row, const Ceilings& ceilings, Dtype dtype) {
+  const double seconds = quantile(row.seconds, 0.5);
+  return std::max(row.bytes / seconds / ceilings.read_bytes_per_second, row.flops / seconds / ceilings.flops(dtype));
+}
+
 int64_t layers_for_cold_weights(double bytes_of_a_call) {
   // Five times the 32 MB that a core of such machines has for itself and its neighbours; what the system reports is all
   // of the processor's.

@@ -52,6 +52,9 @@ struct LatencyRow {
 // stacks[0] is dense. Every stack by every variant, in turns, for each number of tokens.
 std::vector<LatencyRow> measure_ffn_latency(const std::vector<LayerStack>& stacks, const LatencyOptions& options);
 
+// Of the nearer bound, bytes or operations, at the median time.
+double ceiling_share(const LatencyRow& row, const Ceilings& ceilings, Dtype dtype);
+
 // How many layers of such a network it takes until a rotation reads far more than the caches hold.
 int64_t layers_for_cold_weights(double bytes_of_a_call);
 

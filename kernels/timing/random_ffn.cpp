@@ -101,8 +101,7 @@ RandomFfn::RandomFfn(const FfnShape& shape, int64_t num_experts, RoutingPattern 
   for (int64_t expert = 0; expert < num_experts; ++expert) {
     // Added to a probability: small where it shall only lean, beyond 1 where it shall decide.
     const auto rank = static_cast<float>(expert + 1);
-    const float lean =
-        pattern == RoutingPattern::kSkewed ? 2 / (rank * static_cast<float>(num_experts)) : -2 * rank;
+    const float lean = pattern == RoutingPattern::kSkewed ? 2 / (rank * static_cast<float>(num_experts)) : -2 * rank;
     if (pattern != RoutingPattern::kBalanced) network_.rule.selection_bias.push_back(lean);
   }
 }
