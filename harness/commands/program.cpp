@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <system_error>
 #include <thread>
 
 #include <ATen/Parallel.h>
@@ -67,6 +68,22 @@ void use_threads(int threads) {
   at::set_num_threads(threads);
 }
 
+// A full disk shows in the midst of long output, or only when it is flushed.
+int with_written_output(const std::function<int()>& action) {
+  const auto refuse = [] {
+    throw TryAgainError("the output cannot be written; free some disk space and run the command again");
+  };
+  int exit_code = 0;
+  try {
+    exit_code = action();
+  } catch (const std::system_error&) {
+    if (std::ferror(stdout) != 0) refuse();
+    throw;
+  }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) refuse();
+  return exit_code;
+}
+
 int parse_and_run(int argument_count, char** arguments) {
   check_command_name(argument_count, arguments);
   CLI::App program("Turns dense language models into mixtures of experts, measures them and compares.", "moebench");
@@ -93,11 +110,7 @@ int parse_and_run(int argument_count, char** arguments) {
     return complain(std::string(error.what()) + "; see " + name + " --help", kUsage);
   }
   if (threads > 0) use_threads(threads);
-  const int exit_code = action();
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-    throw TryAgainError("the output cannot be written; free some disk space and run the command again");
-  }
-  return exit_code;
+  return with_written_output(action);
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ class GatedMlp : public FeedForward {
  public:
   explicit GatedMlp(GatedMlpWeights weights);
   ~GatedMlp() override;
-  // By a fused kernel where there is one and no gradient of hidden is asked for, else by operators.
+  // By a fused kernel where there is one and no gradient is asked for, else by operators. The kernel copies the weights
+  // when it is first asked: they must not be changed in place after that.
   at::Tensor forward(const at::Tensor& hidden) const override;
   at::Tensor forward_by_operators(const at::Tensor& hidden) const;
   const GatedMlpWeights& weights() const { return weights_; }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <stdexcept>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -299,6 +300,28 @@ TEST_P(FusedTest, SameBitsWhateverTheThreadsAndTheTokensBeside) {
     EXPECT_EQ(std::memcmp(alone.output.data(), &together.output[token * row_bytes], row_bytes), 0) << token;
     EXPECT_EQ(alone.experts[0], together.experts[token * 2]);
   }
+}
+
+TEST_P(FusedTest, CallsFromSeveralThreadsAtOnceDoNotMeet) {
+  RandomNetwork network =
+      random_network({.widths = {40, 16, 25}, .shared_width = 30, .top_k = 2, .router = Router::Kind::kQuadratic});
+  const auto kernel = this->kernel(network.network);
+  std::vector<std::vector<char>> inputs;
+  std::vector<Result> expected, actual(4);
+  for (int caller = 0; caller < 4; ++caller) {
+    inputs.push_back(network.inputs(30 + caller, 64));
+    expected.push_back(run(*kernel, network.network, inputs.back(), 64));
+  }
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&, caller] {
+      for (int repetition = 0; repetition < 20; ++repetition) {
+        actual[caller] = run(*kernel, network.network, inputs[caller], 64);
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(actual, expected);
 }
 
 TEST_P(MoeFfnTest, ExpertsAndWeightsNeedNotBeAskedFor) {

@@ -60,6 +60,13 @@ TEST_F(MoeLayerTest, AllExpertsOnWithWeightOneEqualDense) {
   EXPECT_LT(distance(conversion, hidden_, GatedMlp(dense_).forward_by_operators(hidden_)), 1e-5);
 }
 
+TEST_F(MoeLayerTest, DenseNetworkIsTheSameByKernelAndByOperators) {
+  const GatedMlp dense(dense_);
+  EXPECT_LT(distance(dense.forward(hidden_), dense.forward_by_operators(hidden_)), 1e-5);
+  const at::Tensor first = dense.forward(hidden_.narrow(0, 7, 1));
+  EXPECT_TRUE(first.equal(dense.forward(hidden_).narrow(0, 7, 1))) << "a row depends on what is beside it";
+}
+
 TEST_F(MoeLayerTest, EveryRouterAndRuleEqualsTheMaskedDefinition) {
   const at::Tensor first = random({kExperts, kHidden}) / 4, second = random({kExperts, kHidden}) / 4;
   const std::vector<RouterSpec> routers = {
