@@ -23,6 +23,8 @@ constexpr int64_t kBlockTokens = 1024;
 // Up to so many tokens weights are what takes time: one thread routes alone, for a barrier would cost more than it
 // saves, and threads share out the panels evenly, each a long stretch of memory.
 constexpr int64_t kFewTokens = 16;
+// Up to so many, weights come from memory as fast as they can and products wait for them.
+constexpr int64_t kStreamingTokens = 64;
 constexpr int64_t kStretchBytes = 4 << 20;  // at most, so that a thread which is held up leaves work to the others
 // Of a panel of down_proj that is multiplied at once: what a dense network's neurons would push out of the cache.
 constexpr int64_t kSegmentSteps = 1024;
@@ -81,7 +83,8 @@ class Pass {
   void activate_panels(const Visits& visits, int64_t first_panel, int64_t num_panels) const;
   void combine(int num_threads);
   void combine_columns(int64_t first_panel, int64_t num_panels, float* sums) const;
-  void accumulate(const Visits& visits, int64_t first_panel, int64_t num_panels, float* sums) const;
+  void accumulate(const Visits& visits, int64_t first_panel, int64_t num_panels, float* sums, int64_t row_floats) const;
+  int64_t panels_a_tile(int64_t num_panels) const;
 
   const char* input(int64_t token) const;
   int64_t routed() const;
@@ -273,15 +276,20 @@ void Pass::activate(int num_threads) {
     while (panel < end) {
       while (visited + 1 < visits.size() && visits[visited + 1].first_panel <= panel) ++visited;
       const int64_t first = panel - visits[visited].first_panel;
-      const int64_t num_panels = std::min(end - panel, visits[visited].expert->gate_up.num_panels - first);
+      const int64_t num_panels =
+          panels_a_tile(std::min(end - panel, visits[visited].expert->gate_up.num_panels - first));
       activate_panels(visits[visited], first, num_panels);
       panel += num_panels;
     }
   }
 }
 
-// sums: [T, num_panels * 32], of these panels' columns.
-void Pass::accumulate(const Visits& visits, int64_t first_panel, int64_t num_panels, float* sums) const {
+// Where reading weights is what takes time, a panel meets all its rows before the next is read.
+int64_t Pass::panels_a_tile(int64_t num_panels) const { return num_tokens_ <= kStreamingTokens ? 1 : num_panels; }
+
+// sums: of these panels' columns, a token's row_floats apart.
+void Pass::accumulate(const Visits& visits, int64_t first_panel, int64_t num_panels, float* sums,
+                      int64_t row_floats) const {
   const PackedExpert& expert = *visits.expert;
   const int64_t row_bytes = expert.padded_width * element_size(kernel_.network_.dtype);
   for (int64_t step = 0; step < expert.down.steps; step += kSegmentSteps) {
@@ -296,7 +304,7 @@ void Pass::accumulate(const Visits& visits, int64_t first_panel, int64_t num_pan
       std::array<float, kMostRows> weights;
       for (int row = 0; row < num_rows; ++row) {
         rows[row] = visits.activations + (first + row) * row_bytes + step * kStepBytes;
-        row_sums[row] = sums + (visits.tokens ? visits.tokens[first + row] : first + row) * num_panels * kPanelColumns;
+        row_sums[row] = sums + (visits.tokens ? visits.tokens[first + row] : first + row) * row_floats;
         weights[row] = visits.weights ? visits.weights[first + row] : 1;
       }
       for (int64_t panel = first_panel; panel < first_panel + num_panels; ++panel) {
@@ -323,7 +331,10 @@ void Pass::combine_columns(int64_t first_panel, int64_t num_panels, float* sums)
   const auto& visits = workspace_.visits;
   for (size_t visited = 0; visited < visits.size(); ++visited) {
     if (visited + 1 < visits.size()) prefetch(visits[visited + 1].expert->down.panel(first_panel));
-    accumulate(visits[visited], first_panel, num_panels, sums);
+    const int64_t piece = panels_a_tile(num_panels);
+    for (int64_t panel = 0; panel < num_panels; panel += piece) {
+      accumulate(visits[visited], first_panel + panel, piece, sums + panel * kPanelColumns, row_floats);
+    }
   }
   const int64_t bytes = element_size(kernel_.network_.dtype);
   const int64_t first_column = first_panel * kPanelColumns;

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "kernels/bfloat16.h"
+#include "kernels/cpu/team.h"
 #include "kernels/variants.h"
 
 namespace moebench::kernels {
@@ -203,8 +204,11 @@ std::vector<LatencyRow> measure_ffn_latency(const std::vector<LayerStack>& stack
   }
   std::vector<LatencyRow> rows;
   for (size_t i = 0; i < options.num_tokens.size(); ++i) {
+    // Whatever ran before, its threads are awake when the next is timed: else who follows an arm that leaves them to
+    // sleep pays for waking them.
     const auto between = [&] {
       if (options.progress) options.progress(static_cast<double>(i) / static_cast<double>(options.num_tokens.size()));
+      run_team(options.num_threads, [](int, int) {});
     };
     const TokenCount measurement(arms, options.num_tokens[i], options);
     for (LatencyRow& row : measurement.measure(between)) rows.push_back(std::move(row));

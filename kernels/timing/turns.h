@@ -21,7 +21,7 @@ struct TimingLimits {
 };
 
 // [arm][round] seconds. A first round is not counted; every round begins with another arm. between is called after
-// each arm, untimed: an interrupt, progress.
+// each arm, untimed: an interrupt, progress, putting the machine into the state that every arm is to find.
 std::vector<std::vector<double>> time_in_turns(const std::vector<TimedArm>& arms, const TimingLimits& limits,
                                                const std::function<void()>& between = {});
 
