@@ -1,5 +1,6 @@
 #include "harness/latency/end_to_end.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include <ATen/ATen.h>
@@ -7,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "harness/latency/model_stacks.h"
+#include "harness/model/moe_layer.h"
 #include "harness/model/parameter_count.h"
 
 namespace moebench {
@@ -41,10 +43,9 @@ std::vector<PhaseLatency> measure_end_to_end(const LlamaModel& model, const at::
                                             context, options.decode_tokens, ids.size(0)));
   }
   const LlamaModel dense = with_dense_feed_forward(model);
-  bool is_converted = false;
-  for (size_t layer = 0; layer < model.layers().size(); ++layer) {
-    is_converted = is_converted || &model.layers()[layer].feed_forward() != &dense.layers()[layer].feed_forward();
-  }
+  const bool is_converted = std::any_of(model.layers().begin(), model.layers().end(), [](const LlamaLayer& layer) {
+    return dynamic_cast<const MoeLayer*>(&layer.feed_forward()) != nullptr;
+  });
   const at::Tensor prompt = ids.narrow(0, 0, context).unsqueeze(0);
   const auto between = [&](double done) {
     return [&options, done] {

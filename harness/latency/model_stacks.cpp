@@ -55,8 +55,9 @@ MixtureTensors tensors_in_slot(const LlamaLayer& layer) {
 LlamaModel with_dense_feed_forward(const LlamaModel& model) {
   LlamaModel dense = model;
   for (LlamaLayer& layer : dense.layers()) {
-    if (dynamic_cast<const GatedMlp*>(&layer.feed_forward()) != nullptr) continue;
-    layer.replace_feed_forward(std::make_shared<GatedMlp>(layer.dense_weights()));
+    const int64_t num_neurons = layer.dense_weights().gate_proj.size(0);
+    const LayerConversion everything{.shared = ExpertSpec{.neurons = at::arange(num_neurons, at::kLong)}};
+    layer.replace_feed_forward(std::make_shared<MoeLayer>(layer.dense_weights(), everything));
   }
   return dense;
 }

@@ -12,7 +12,8 @@
 
 namespace moebench {
 
-// The dense parent: the same weights with dense feed-forward networks.
+// The dense parent: the same weights with dense feed-forward networks, by the kernel that mixtures run by, whatever the
+// dtype: what they are compared with is at its best.
 LlamaModel with_dense_feed_forward(const LlamaModel& model);
 
 // Refers to the networks and inputs that it holds.

@@ -16,7 +16,9 @@ GatedMlp::GatedMlp(GatedMlpWeights weights) : weights_(std::move(weights)) {}
 GatedMlp::~GatedMlp() = default;
 
 at::Tensor GatedMlp::forward(const at::Tensor& hidden) const {
-  if (needs_gradients(hidden, weights_)) return forward_by_operators(hidden);
+  if (weights_.gate_proj.scalar_type() != at::kFloat || needs_gradients(hidden, weights_)) {
+    return forward_by_operators(hidden);
+  }
   std::call_once(fused_once_, [&] { fused_ = FusedFeedForward::create({.shared = ExpertTensors{weights_}}); });
   return fused_ ? fused_->forward(hidden) : forward_by_operators(hidden);
 }

@@ -28,13 +28,15 @@ at::Tensor gated_activations(const GatedMlpWeights& weights, const at::Tensor& h
 
 class FusedFeedForward;
 
-// The dense network, by the same kernel as mixtures: what they are compared with is at its best, too.
+// The dense network.
 class GatedMlp : public FeedForward {
  public:
   explicit GatedMlp(GatedMlpWeights weights);
   ~GatedMlp() override;
-  // By a fused kernel where there is one and no gradient is asked for, else by operators. The kernel copies the weights
-  // when it is first asked: they must not be changed in place after that.
+  // In single precision by a fused kernel where there is one and no gradient is asked for, else by operators: in
+  // bfloat16 the kernel rounds less often but elsewhere, and a dense model's drift is held to what transformers, which
+  // rounds as operators do, was measured to have. The kernel copies the weights when it is first asked: they must not
+  // be changed in place after that.
   at::Tensor forward(const at::Tensor& hidden) const override;
   at::Tensor forward_by_operators(const at::Tensor& hidden) const;
   const GatedMlpWeights& weights() const { return weights_; }
