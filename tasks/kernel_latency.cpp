@@ -62,6 +62,7 @@ class KernelLatency : public Task {
     check_latency_options("kernel_latency", options_);
     check_window_options("kernel_latency", options_.window, /*max_windows=*/1);
     token_counts_ = parse_token_counts(options_.tokens, options_.window);
+    std::sort(token_counts_.begin(), token_counts_.end());  // the break-even is looked for upwards
   }
 
   std::string data_hash() const override { return read_named_corpus(options_.text).content_hash; }

@@ -92,7 +92,8 @@ void PackedRouter::add_squares(const void* const* rows, int num_rows, float* log
   for (int part = 0; part < 2; ++part) {
     for (size_t i = 0; i < squares.size(); ++i) {
       parts[i] = bfloat16_of(squares[i]);
-      squares[i] -= float_of(parts[i]);
+      const float rest = squares[i] - float_of(parts[i]);
+      squares[i] = std::isfinite(rest) ? rest : 0;  // an infinite square has no second part
     }
     for (int row = 0; row < num_rows; ++row) square_rows[row] = parts.data() + row * hidden_size_;
     multiply(second_, square_rows.data(), num_rows, logits, /*adds=*/true);

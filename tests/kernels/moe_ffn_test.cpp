@@ -268,6 +268,14 @@ TEST_P(MoeFfnTest, ScoresThatAreNotNumbersStillChooseAllDifferentExperts) {
   expect_near(network, run(*kernel(network.network), network.network, input, 64), expected);
 }
 
+TEST_P(MoeFfnTest, AnInfiniteInputOfAQuadraticRouterScoresAsInTheReference) {
+  RandomNetwork network = random_network({.widths = {8, 8, 8}, .top_k = 1, .router = Router::Kind::kQuadratic});
+  std::vector<char> input = network.inputs(3, 64);
+  network.set(input, 64 + 5, std::numeric_limits<float>::infinity());
+  const Result expected = run(*make_reference(network.network), network.network, input, 64);
+  EXPECT_EQ(run(*kernel(network.network), network.network, input, 64).experts, expected.experts);
+}
+
 TEST_P(MoeFfnTest, SameCallGivesSameBits) {
   RandomNetwork network =
       random_network({.widths = {40, 16, 25}, .shared_width = 30, .top_k = 2, .router = Router::Kind::kQuadratic});
