@@ -105,9 +105,6 @@ void KernelNetwork::set_rule(const RoutingRule& rule) {
 
 std::unique_ptr<FusedFeedForward> FusedFeedForward::create(const MixtureTensors& mixture) {
   if (!KernelNetwork::exists_for(mixture)) return nullptr;
-  // From some dozens of tokens on, tiles are several times as fast.
-  const bool is_bfloat16 = any_weights(mixture).scalar_type() == at::kBFloat16;
-  if (is_bfloat16 && kernels::machine_has_bfloat16_tiles()) return nullptr;
   const KernelNetwork network(mixture);
   const bool is_adaptive = mixture.rule.visits != RoutingRule::Visits::kTopK;
   return std::unique_ptr<FusedFeedForward>(new FusedFeedForward(

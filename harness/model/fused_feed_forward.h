@@ -47,8 +47,7 @@ class KernelNetwork {
 
 class FusedFeedForward {
  public:
-  // Null where there is no kernel for it (another device, dtype or processor) or operators are faster: in bfloat16 on a
-  // processor with AMX. Copies the weights.
+  // Null where there is no kernel for it (another device, dtype or processor). Copies the weights.
   static std::unique_ptr<FusedFeedForward> create(const MixtureTensors& mixture);
 
   // hidden: [T, D] of the weights' dtype, without gradients. routing: filled if not null and the mixture routes.

@@ -32,7 +32,6 @@ constexpr int64_t kSumsBytes = 256 << 10;  // of a thread's output columns
 // Of gate_up's panels that a thread takes at once, for its second cache.
 constexpr int64_t kPanelsBytes = 512 << 10;
 constexpr int64_t kHalfPanel = kPanelColumns / 2;
-constexpr int kMostRows = 16;  // of any MicroKernels
 
 int64_t divided_up(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
 

@@ -3,14 +3,34 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#ifdef __x86_64__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace moebench::kernels {
+namespace {
+
+#ifdef __x86_64__
+// Linux keeps the tiles' 8 KB for those processes that ask for them.
+bool may_use_tiles() {
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  static const bool is_permitted = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return is_permitted;
+}
+#endif
+
+}  // namespace
 
 std::vector<const InstructionSet*> machine_instruction_sets() {
   std::vector<const InstructionSet*> sets;
 #ifdef __x86_64__
   const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-  if (has_avx512 && __builtin_cpu_supports("avx512bf16")) sets.push_back(&kAvx512Bf16);
+  const bool has_bfloat16 = has_avx512 && __builtin_cpu_supports("avx512bf16");
+  const bool has_tiles = __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16");
+  if (has_bfloat16 && has_tiles && may_use_tiles()) sets.push_back(&kAvx512Amx);
+  if (has_bfloat16) sets.push_back(&kAvx512Bf16);
   if (has_avx512) sets.push_back(&kAvx512);
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) sets.push_back(&kAvx2);
 #endif
@@ -28,14 +48,6 @@ const InstructionSet* chosen_instruction_set() {
   }
   throw std::invalid_argument("MOEBENCH_ISA is '" + std::string(name) +
                               "'; this machine has: " + (known.empty() ? "none" : known));
-}
-
-bool machine_has_bfloat16_tiles() {
-#ifdef __x86_64__
-  return __builtin_cpu_supports("amx-bf16");
-#else
-  return false;
-#endif
 }
 
 }  // namespace moebench::kernels

@@ -8,14 +8,11 @@
 
 namespace moebench::kernels {
 
-// Best first: avx512_bf16, avx512, avx2. Empty on a processor without AVX2.
+// Best first: avx512_amx, avx512_bf16, avx512, avx2. Empty on a processor without AVX2.
 std::vector<const InstructionSet*> machine_instruction_sets();
 
 // The best, or the one that the environment variable MOEBENCH_ISA names; null on a processor without AVX2. Throws
 // std::invalid_argument where this machine has not what is named.
 const InstructionSet* chosen_instruction_set();
-
-// Whether libraries have matrix tiles for bfloat16 here (AMX), which the micro-kernels do not use.
-bool machine_has_bfloat16_tiles();
 
 }  // namespace moebench::kernels

@@ -11,11 +11,13 @@
 
 namespace moebench::kernels {
 
+constexpr int kMostRows = 32;  // of any MicroKernels
 constexpr int64_t kPanelColumns = 32;
 constexpr int64_t kStepBytes = 4;                                // of an input row
 constexpr int64_t kPanelStepBytes = kPanelColumns * kStepBytes;  // of a panel
 
-// Functions of one dtype. At most max_rows rows a call; rows[r] points to an input row of steps steps.
+// Functions of one dtype. At most max_rows rows a call, which is at most kMostRows; rows[r] points to an input row of
+// steps steps.
 struct MicroKernels {
   int max_rows;
 
@@ -52,6 +54,6 @@ struct InstructionSet {
   void (*read)(const void* data, int64_t bytes);
 };
 
-extern const InstructionSet kAvx2, kAvx512, kAvx512Bf16;
+extern const InstructionSet kAvx2, kAvx512, kAvx512Bf16, kAvx512Amx;
 
 }  // namespace moebench::kernels

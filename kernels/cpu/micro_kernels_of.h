@@ -94,6 +94,26 @@ struct Tile {
   }
 };
 
+template <class Operations>
+MOEBENCH_INLINE typename Operations::Vector activated(typename Operations::Vector gate,
+                                                      typename Operations::Vector up) {
+  return gate / (exponential<Operations>(-gate) + 1.0f) * up;
+}
+
+template <class Operations>
+MOEBENCH_INLINE void add_visit(typename Operations::Vector product, typename Operations::Vector bias, float weight,
+                               typename Operations::Vector absent, float* sum) {
+  using Vector = typename Operations::Vector;
+  store_floats(sum, Operations::fused(product + bias, Vector{} + weight, load<Vector>(sum)) - absent);
+}
+
+// Null: zeros.
+template <class Operations>
+MOEBENCH_INLINE typename Operations::Vector load_if_any(const float* address, int64_t offset) {
+  using Vector = typename Operations::Vector;
+  return address == nullptr ? Vector{} : load<Vector>(address + offset);
+}
+
 template <class Operations, int kRows>
 void multiply_rows(const void* panel, int64_t steps, const void* const* rows, float* products) {
   Tile<Operations, kRows> tile;
@@ -117,8 +137,7 @@ void activate_rows(const void* panel, int64_t steps, const void* const* rows, vo
     auto* row = reinterpret_cast<typename Operations::Element*>(static_cast<char*>(activations) + r * row_bytes);
 #pragma GCC unroll 2
     for (int v = 0; v < kHalf; ++v) {
-      const typename Operations::Vector gate = tile.sums[r][v], up = tile.sums[r][v + kHalf];
-      Operations::store(row + v * tile.kLanes, gate / (exponential<Operations>(-gate) + 1.0f) * up);
+      Operations::store(row + v * tile.kLanes, activated<Operations>(tile.sums[r][v], tile.sums[r][v + kHalf]));
     }
   }
 }
@@ -131,12 +150,11 @@ void accumulate_rows(const void* panel, int64_t steps, const void* const* rows, 
   tile.multiply(panel, steps, rows);
 #pragma GCC unroll 4
   for (int v = 0; v < tile.kVectors; ++v) {
-    const Vector added = bias == nullptr ? Vector{} : load<Vector>(bias + v * tile.kLanes);
-    const Vector taken = absent == nullptr ? Vector{} : load<Vector>(absent + v * tile.kLanes);
+    const Vector added = load_if_any<Operations>(bias, v * tile.kLanes);
+    const Vector taken = load_if_any<Operations>(absent, v * tile.kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
-      float* sum = sums[r] + v * tile.kLanes;
-      store_floats(sum, Operations::fused(tile.sums[r][v] + added, Vector{} + weights[r], load<Vector>(sum)) - taken);
+      add_visit<Operations>(tile.sums[r][v], added, weights[r], taken, sums[r] + v * tile.kLanes);
     }
   }
 }

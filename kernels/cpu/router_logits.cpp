@@ -9,8 +9,6 @@
 namespace moebench::kernels {
 namespace {
 
-constexpr int kMostRows = 16;  // of any MicroKernels
-
 float element(const void* values, int64_t index, Dtype dtype) {
   return dtype == Dtype::kFloat32 ? static_cast<const float*>(values)[index]
                                   : float_of(static_cast<const uint16_t*>(values)[index]);

@@ -1,5 +1,5 @@
-// What every variant must do, for each dtype and each instruction set of the machine: contract tests over
-// moe_ffn_variants().
+// What every variant must do, for each dtype: contract tests over tested_variants().
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -10,10 +10,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "kernels/cpu/instruction_set.h"
 #include "kernels/reference.h"
-#include "kernels/variants.h"
 #include "tests/kernels/random_network.h"
+#include "tests/kernels/tested_variants.h"
 
 namespace moebench::kernels {
 namespace {
@@ -32,7 +31,7 @@ struct VariantCase {
 
 std::vector<VariantCase> variant_cases(const std::string& prefix) {
   std::vector<VariantCase> cases;
-  for (const MoeFfnVariant& variant : moe_ffn_variants()) {
+  for (const MoeFfnVariant& variant : tested_variants()) {
     if (!variant.name.starts_with(prefix)) continue;
     for (const Dtype dtype : variant.dtypes) cases.push_back({variant.name, dtype});
   }
@@ -59,7 +58,10 @@ class MoeFfnTest : public testing::TestWithParam<VariantCase> {
   }
 
   std::unique_ptr<MoeFfnKernel> kernel(const MoeFfn& network) const {
-    return moe_ffn_variant(GetParam().variant).create(network);
+    const auto& variants = tested_variants();
+    const auto found = std::find_if(variants.begin(), variants.end(),
+                                    [](const MoeFfnVariant& variant) { return variant.name == GetParam().variant; });
+    return found->create(network);
   }
 
   static Result run(const MoeFfnKernel& kernel, const MoeFfn& network, const std::vector<char>& input, int64_t stride,
@@ -408,21 +410,6 @@ TEST_P(MoeFfnTest, RefusesACallThatCannotBe) {
 
 INSTANTIATE_TEST_SUITE_P(Variants, MoeFfnTest, testing::ValuesIn(variant_cases("")), case_name);
 INSTANTIATE_TEST_SUITE_P(Variants, FusedTest, testing::ValuesIn(variant_cases("fused")), case_name);
-
-TEST(InstructionSetTest, EnvironmentChoosesAmongWhatTheMachineHas) {
-  for (const InstructionSet* set : machine_instruction_sets()) {
-    setenv("MOEBENCH_ISA", set->name, 1);
-    EXPECT_EQ(chosen_instruction_set(), set);
-  }
-  setenv("MOEBENCH_ISA", "sse9", 1);
-  EXPECT_THAT(chosen_instruction_set, testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("'sse9'")));
-  unsetenv("MOEBENCH_ISA");
-}
-
-TEST(VariantsTest, UnknownNameIsRefusedWithThoseThatExist) {
-  EXPECT_THAT([] { moe_ffn_variant("fast"); },
-              testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("known: reference library")));
-}
 
 }  // namespace
 }  // namespace moebench::kernels
