@@ -7,38 +7,13 @@
 //
 // Where the number of visited experts is adaptive, the first three count the mean that its policy was chosen for.
 // A dense model uses what it stores. An oracle router counts the experts that it chooses, not those that it looks at.
-#include <cmath>
-
-#include "harness/model/parameter_count.h"
 #include "harness/task.h"
+#include "tasks/feed_forward_counts.h"
 #include "tasks/routing_counts.h"
 #include "tasks/window_plan.h"
 
 namespace moebench {
 namespace {
-
-FeedForwardCounts count_feed_forward(const LlamaLayer& layer, const LlamaConfig& config) {
-  const MoeLayer* mixture = moe_layer(layer);
-  if (mixture == nullptr) return dense_feed_forward_counts(config);
-  FeedForwardCounts counts{.always_active = mixture->always_active_parameters(),
-                           .always_active_neurons = mixture->shared_active_neurons(),
-                           .idle = mixture->idle_parameters()};
-  for (int64_t expert = 0; expert < mixture->num_experts(); ++expert) {
-    counts.expert_parameters.push_back(mixture->expert_parameters(expert));
-    counts.expert_neurons.push_back(mixture->expert_intermediate_size(expert));
-  }
-  return counts;
-}
-
-// An adaptive rule's mean, on the text that chose its level; else top_k.
-ExpertVisits stated_visits(const LayerConversion& layer) {
-  constexpr int64_t kTokens = 1'000'000;
-  const auto num_experts = static_cast<int64_t>(layer.experts.size());
-  if (layer.rule.visits == RoutingRule::Visits::kTopK) return even_visits(num_experts, layer.top_k);
-  ExpertVisits visits = even_visits(num_experts, std::llround(layer.mean_visits * kTokens));
-  visits.tokens *= kTokens;
-  return visits;
-}
 
 // Sums over layers.
 struct Totals {
@@ -77,17 +52,14 @@ class ActivatedParameters : public Task {
   static Totals sum_layers(const TaskContext& context, const RoutingCounts& routing) {
     Totals totals;
     for (size_t layer = 0; layer < context.model.layers().size(); ++layer) {
-      const FeedForwardCounts counts = count_feed_forward(context.model.layers()[layer], context.model.config());
-      const auto num_experts = static_cast<int64_t>(counts.expert_parameters.size());
-      ExpertVisits even, real;
-      if (num_experts > 0) {  // else there may be no conversion, and no token was counted
-        even = stated_visits(context.conversion->layers[layer]);
-        real = {routing.visits[layer], routing.tokens};
-      }
+      const FeedForwardCounts counts = feed_forward_counts(context.model.layers()[layer], context.model.config());
+      const ExpertVisits stated = stated_visits(context, layer);
+      ExpertVisits real;
+      if (!counts.expert_parameters.empty()) real = {routing.visits[layer], routing.tokens};
       totals.stored += static_cast<double>(counts.stored());
-      totals.active += active_parameters(counts, even);
+      totals.active += active_parameters(counts, stated);
       totals.measured += active_parameters(counts, real);
-      totals.active_neurons += active_neurons(counts, even);
+      totals.active_neurons += active_neurons(counts, stated);
     }
     return totals;
   }

@@ -4,10 +4,15 @@
 //   end_to_end/<dtype>/prefill-512/dense_over_dense  the same of two arms that are the same, what noise does
 //   end_to_end/<dtype>/prefill-512/tokens_per_second of this model; of a dense one, too
 //   end_to_end/<dtype>/decode-32/…                   one token after another, behind the prefilled context
+//   end_to_end/<dtype>/decode-32/bound               Amdahl's: the least that decoding can take of dense's time
+//
+// A dense model has its own speed only; a bound (an oracle router, a token's top neurons) has none.
 #include <fmt/format.h>
 
 #include "harness/latency/end_to_end.h"
+#include "harness/latency/model_stacks.h"
 #include "harness/task.h"
+#include "tasks/feed_forward_counts.h"
 #include "tasks/latency_text.h"
 
 namespace moebench {
@@ -38,6 +43,7 @@ class EndToEnd : public Task {
   bool measures_time() const override { return true; }
 
   Measurement measure(TaskContext& context) const override {
+    if (has_bound(context.model)) return {};
     const at::Tensor ids = first_tokens(context, "end_to_end", options_.text, options_.prefill + options_.decode);
     const EndToEndOptions latency{.prefill_tokens = options_.prefill,
                                   .decode_tokens = options_.decode,
@@ -58,6 +64,9 @@ class EndToEnd : public Task {
       if (!is_converted) continue;
       add_ratio(name + "/time_over_dense", phase.ratio, rounds, Direction::kLowerIsBetter, measurement.metrics);
       add_ratio(name + "/dense_over_dense", phase.same, rounds, Direction::kNeither, measurement.metrics);
+      if (phase.phase != "decode") continue;
+      const double bound = least_decoding_ratio(context.model.config(), active_feed_forward_ratio(context));
+      measurement.metrics.push_back({name + "/bound", "", bound, Direction::kNeither});
     }
     return measurement;
   }

@@ -10,10 +10,10 @@
 //   kernel_latency/<dtype>/break_even_tokens          from so many tokens on (of those measured) every verdict is
 //   FASTER
 //
-// A dense model has its own times only. Times are this machine's: compare within one database's machine class.
+// A dense model has its own times only; a bound (an oracle router, a token's top neurons) has none, for no kernel
+// computes it. Times are this machine's: compare within one database's machine class.
 #include <algorithm>
 #include <charconv>
-#include <optional>
 #include <stdexcept>
 
 #include <ATen/Parallel.h>
@@ -62,7 +62,6 @@ class KernelLatency : public Task {
     check_latency_options("kernel_latency", options_);
     check_window_options("kernel_latency", options_.window, /*max_windows=*/1);
     token_counts_ = parse_token_counts(options_.tokens, options_.window);
-    std::sort(token_counts_.begin(), token_counts_.end());  // the break-even is looked for upwards
   }
 
   std::string data_hash() const override { return read_named_corpus(options_.text).content_hash; }
@@ -70,6 +69,7 @@ class KernelLatency : public Task {
   bool measures_time() const override { return true; }
 
   Measurement measure(TaskContext& context) const override {
+    if (has_bound(context.model)) return {};
     const ModelStacks stacks =
         model_stacks(context.model, first_tokens(context, "kernel_latency", options_.text, options_.window));
     const kernels::LatencyOptions latency{.num_tokens = token_counts_,
@@ -86,8 +86,8 @@ class KernelLatency : public Task {
     Measurement measurement;
     measurement.metrics.push_back({prefix + "/ceiling/read", "B/s", ceilings.read_bytes_per_second});
     measurement.metrics.push_back({prefix + "/ceiling/flops", "1/s", ceilings.flops(dtype)});
-    std::optional<int64_t> break_even;
-    for (const kernels::LatencyRow& row : kernels::measure_ffn_latency(stacks.stacks, latency)) {
+    const std::vector<kernels::LatencyRow> rows = kernels::measure_ffn_latency(stacks.stacks, latency);
+    for (const kernels::LatencyRow& row : rows) {
       const std::string name = fmt::format("{}/tokens-{}", prefix, row.num_tokens);
       if (row.is_best_dense) add_times(name + "/dense", row, ceilings, dtype, measurement.metrics);
       if (row.network == "dense" || row.variant != "fused") continue;
@@ -96,15 +96,10 @@ class KernelLatency : public Task {
       add_ratio(name + "/time_over_dense", row.ratio, rounds, Direction::kLowerIsBetter, measurement.metrics);
       add_ratio(name + "/dense_over_dense", row.same, rounds, Direction::kNeither, measurement.metrics);
       measurement.metrics.push_back({name + "/experts_hit", "experts", row.experts_hit, Direction::kNeither});
-      if (row.verdict != kernels::Verdict::kFaster) {
-        break_even.reset();
-      } else if (!break_even) {
-        break_even = row.num_tokens;
-      }
     }
-    if (break_even) {
+    if (const int64_t tokens = kernels::break_even_tokens(rows, "converted", "fused"); tokens > 0) {
       measurement.metrics.push_back(
-          {prefix + "/break_even_tokens", "tokens", static_cast<double>(*break_even), Direction::kLowerIsBetter});
+          {prefix + "/break_even_tokens", "tokens", static_cast<double>(tokens), Direction::kLowerIsBetter});
     }
     return measurement;
   }

@@ -117,7 +117,7 @@ void print_break_even(const std::vector<LatencyRow>& rows) {
   std::string told;
   for (const LatencyRow& row : rows) {
     if (row.network == "dense" || row.variant != "fused" || told.find(row.network) != std::string::npos) continue;
-    const int64_t tokens = break_even_tokens(rows, row.network, row.variant);
+    const int64_t tokens = kernels::break_even_tokens(rows, row.network, row.variant);
     told += fmt::format("{}{} {}", told.empty() ? "faster than dense for good from: " : "; ", row.network,
                         tokens > 0 ? fmt::format("{} tokens", tokens) : "never");
   }
@@ -153,8 +153,8 @@ nlohmann::ordered_json row_json(const LatencyRow& row, const Ceilings& ceilings,
 // What was measured, with what it was measured on.
 struct Report {
   std::vector<LatencyRow> rows;
-  std::vector<PhaseLatency> phases;  // of a model
-  double feed_forward_share = 0;     // of a model
+  std::vector<PhaseLatency> phases;                         // of a model
+  double feed_forward_share = 0, least_decoding_ratio = 1;  // of a model
   Ceilings ceilings;
 };
 
@@ -199,9 +199,15 @@ class Measurer {
     const int64_t window = std::min<int64_t>(2048, loaded.model.config().max_position_embeddings);
     const at::Tensor stream = token_stream(read_named_corpus(arguments_.text), *loaded.tokenizer);
     const at::Tensor ids = stream.narrow(0, 0, std::min(window, stream.size(0)));
+    if (ids.size(0) < arguments_.prefill + arguments_.decode) {
+      throw std::invalid_argument(fmt::format("--prefill {} and --decode {}: {} gives {} tokens", arguments_.prefill,
+                                              arguments_.decode, arguments_.text, ids.size(0)));
+    }
     Report report{.feed_forward_share = feed_forward_share(loaded.model.config()),
                   .ceilings = kernels::measure_ceilings(*instruction_set_, num_threads_)};
     report.rows = measure_networks(model_stacks(loaded.model, ids).stacks);
+    // The last row is of the last stack, the converted one.
+    report.least_decoding_ratio = least_decoding_ratio(loaded.model.config(), report.rows.back().active_ratio);
     progress_.start("whole model", "whole model");
     report.phases = measure_end_to_end(loaded.model, ids,
                                        {.prefill_tokens = arguments_.prefill,
@@ -220,13 +226,6 @@ class Measurer {
   int num_threads_ = at::get_num_threads();
   SweepProgress progress_ = terminal_progress();
 };
-
-// The least of dense's time that decoding can leave.
-double amdahl_bound(const Report& report) {
-  double active_ratio = 1;
-  for (const LatencyRow& row : report.rows) active_ratio = row.active_ratio;  // of the last stack, the converted one
-  return 1 - report.feed_forward_share * (1 - active_ratio);
-}
 
 void print_phases(const Report& report) {
   fmt::print("\n{:<12} {:>16} {:>20}  {:<22} {}\n", "whole model", "dense tokens/s", "converted tokens/s",
@@ -247,7 +246,7 @@ void print_phases(const Report& report) {
   }
   fmt::print("feed-forward networks are {:.0f} % of what a token reads", 100 * report.feed_forward_share);
   const bool is_converted = !report.phases.empty() && !report.phases[0].converted_seconds.empty();
-  if (is_converted) fmt::print("; decoding cannot take less than {:.3f} of dense's time", amdahl_bound(report));
+  if (is_converted) fmt::print("; decoding cannot take less than {:.3f} of dense's time", report.least_decoding_ratio);
   fmt::print("\n");
 }
 
@@ -286,7 +285,10 @@ void print_json(const Arguments& arguments, const Measurer& measurer, const Repo
     json["rows"].push_back(row_json(row, report.ceilings, measurer.dtype()));
   }
   for (const PhaseLatency& phase : report.phases) json["whole_model"].push_back(phase_json(phase));
-  if (!report.phases.empty()) json["feed_forward_share"] = report.feed_forward_share;
+  if (!report.phases.empty()) {
+    json["feed_forward_share"] = report.feed_forward_share;
+    json["least_decoding_ratio"] = report.least_decoding_ratio;
+  }
   fmt::print("{}\n", json.dump(1));
 }
 

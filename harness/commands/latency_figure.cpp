@@ -141,21 +141,10 @@ std::string latency_figure(const std::vector<LatencyRow>& rows, const std::strin
   for (const std::string& network : mixtures(rows)) {
     const std::vector<LatencyRow> line = line_of(rows, network, variant);
     if (line.empty()) continue;
-    svg += draw_line(axes, line, kColours[colour++ % std::size(kColours)], break_even_tokens(rows, network, variant));
+    svg += draw_line(axes, line, kColours[colour++ % std::size(kColours)],
+                     kernels::break_even_tokens(rows, network, variant));
   }
   return svg + "</svg>\n";
-}
-
-int64_t break_even_tokens(const std::vector<LatencyRow>& rows, const std::string& network, const std::string& variant) {
-  int64_t from = 0;
-  for (const LatencyRow& row : line_of(rows, network, variant)) {
-    if (row.verdict != kernels::Verdict::kFaster) {
-      from = 0;
-    } else if (from == 0) {
-      from = row.num_tokens;
-    }
-  }
-  return from;
 }
 
 }  // namespace moebench

@@ -14,8 +14,4 @@ namespace moebench {
 std::string latency_figure(const std::vector<kernels::LatencyRow>& rows, const std::string& variant,
                            const std::string& title);
 
-// The smallest number of tokens from which on every verdict of that network and variant is FASTER; 0 if there is none.
-int64_t break_even_tokens(const std::vector<kernels::LatencyRow>& rows, const std::string& network,
-                          const std::string& variant);
-
 }  // namespace moebench

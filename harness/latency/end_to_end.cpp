@@ -78,4 +78,8 @@ double feed_forward_share(const LlamaConfig& config) {
   return feed_forward / (feed_forward + static_cast<double>(attention_and_norm_parameters(config)) + head);
 }
 
+double least_decoding_ratio(const LlamaConfig& config, double active_ratio) {
+  return 1 - feed_forward_share(config) * (1 - active_ratio);
+}
+
 }  // namespace moebench

@@ -34,8 +34,11 @@ std::vector<PhaseLatency> measure_end_to_end(const LlamaModel& model, const at::
                                              const EndToEndOptions& options);
 
 // Share of the weights that a token reads (all but the embedding, of which it reads a row) which are the feed-forward
-// networks'. Amdahl: with a share a of their neurons active, 1 - share (1 - a) of dense's time is the least that can be
-// left of it at one token.
+// networks'.
 double feed_forward_share(const LlamaConfig& config);
+
+// The least of dense's time that decoding can take with a share active_ratio of the feed-forward weights active
+// (Amdahl): the rest is read all the same.
+double least_decoding_ratio(const LlamaConfig& config, double active_ratio);
 
 }  // namespace moebench

@@ -1,5 +1,6 @@
 #include "harness/latency/model_stacks.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include <ATen/ATen.h>
@@ -41,13 +42,7 @@ MixtureTensors dense_tensors(const LlamaLayer& layer) {
 
 MixtureTensors tensors_in_slot(const LlamaLayer& layer) {
   const auto* mixture = dynamic_cast<const MoeLayer*>(&layer.feed_forward());
-  if (mixture == nullptr) return dense_tensors(layer);
-  std::optional<MixtureTensors> tensors = mixture->tensors();
-  if (!tensors) {
-    throw std::invalid_argument(
-        "latency: an oracle router or a token's top neurons are bounds; no kernel computes them");
-  }
-  return *std::move(tensors);
+  return mixture == nullptr ? dense_tensors(layer) : mixture->tensors().value();
 }
 
 }  // namespace
@@ -62,7 +57,18 @@ LlamaModel with_dense_feed_forward(const LlamaModel& model) {
   return dense;
 }
 
+bool has_bound(const LlamaModel& model) {
+  return std::any_of(model.layers().begin(), model.layers().end(), [](const LlamaLayer& layer) {
+    const auto* mixture = dynamic_cast<const MoeLayer*>(&layer.feed_forward());
+    return mixture != nullptr && !mixture->tensors();
+  });
+}
+
 ModelStacks model_stacks(const LlamaModel& model, const at::Tensor& ids) {
+  if (has_bound(model)) {
+    throw std::invalid_argument(
+        "latency: an oracle router or a token's top neurons are bounds; no kernel computes them");
+  }
   const c10::InferenceMode inference;
   ModelStacks result{.inputs = inputs_of_layers(model, ids)};
   bool is_converted = false;

@@ -16,6 +16,9 @@ namespace moebench {
 // dtype: what they are compared with is at its best.
 LlamaModel with_dense_feed_forward(const LlamaModel& model);
 
+// Whether a feed-forward network is a bound (an oracle router, a token's top neurons), which no kernel computes.
+bool has_bound(const LlamaModel& model);
+
 // Refers to the networks and inputs that it holds.
 struct ModelStacks {
   std::vector<KernelNetwork> networks;
@@ -24,7 +27,7 @@ struct ModelStacks {
 };
 
 // model: with its conversion applied, on the CPU. ids: [T], a text whose tokens are routed. A layer that the conversion
-// kept dense is dense in both stacks. Throws std::invalid_argument for a conversion that is a bound, and
+// kept dense is dense in both stacks. Throws std::invalid_argument where has_bound, and
 // std::runtime_error on a processor that has no kernel.
 ModelStacks model_stacks(const LlamaModel& model, const at::Tensor& ids);
 

@@ -216,6 +216,20 @@ std::vector<LatencyRow> measure_ffn_latency(const std::vector<LayerStack>& stack
   return rows;
 }
 
+int64_t break_even_tokens(std::vector<LatencyRow> rows, const std::string& network, const std::string& variant) {
+  std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.num_tokens < b.num_tokens; });
+  int64_t from = 0;
+  for (const LatencyRow& row : rows) {
+    if (row.network != network || row.variant != variant) continue;
+    if (row.verdict != Verdict::kFaster) {
+      from = 0;
+    } else if (from == 0) {
+      from = row.num_tokens;
+    }
+  }
+  return from;
+}
+
 double ceiling_share(const LatencyRow& row, const Ceilings& ceilings, Dtype dtype) {
   const double seconds = quantile(row.seconds, 0.5);
   return std::max(row.bytes / seconds / ceilings.read_bytes_per_second, row.flops / seconds / ceilings.flops(dtype));

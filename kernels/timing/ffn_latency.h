@@ -52,6 +52,9 @@ struct LatencyRow {
 // stacks[0] is dense. Every stack by every variant, in turns, for each number of tokens.
 std::vector<LatencyRow> measure_ffn_latency(const std::vector<LayerStack>& stacks, const LatencyOptions& options);
 
+// The smallest number of tokens from which on every verdict of that network and variant is FASTER; 0 if there is none.
+int64_t break_even_tokens(std::vector<LatencyRow> rows, const std::string& network, const std::string& variant);
+
 // Of the nearer bound, bytes or operations, at the median time.
 double ceiling_share(const LatencyRow& row, const Ceilings& ceilings, Dtype dtype);
 

@@ -28,9 +28,9 @@ std::vector<LatencyRow> rows() {
 }
 
 TEST(LatencyFigureTest, BreakEvenIsWhereItBecomesFasterForGood) {
-  EXPECT_EQ(break_even_tokens(rows(), "S1<A>&", "fused"), 64) << "at one token it was faster, but not at four";
-  EXPECT_EQ(break_even_tokens(rows(), "other", "fused"), 0);
-  EXPECT_EQ(break_even_tokens(rows(), "S1<A>&", "library"), 0);
+  EXPECT_EQ(kernels::break_even_tokens(rows(), "S1<A>&", "fused"), 64) << "at one token it was faster, but not at four";
+  EXPECT_EQ(kernels::break_even_tokens(rows(), "other", "fused"), 0);
+  EXPECT_EQ(kernels::break_even_tokens(rows(), "S1<A>&", "library"), 0);
 }
 
 TEST(LatencyFigureTest, EveryMeasurementIsAPointAndNamesAreEscaped) {
