@@ -4,9 +4,16 @@
 #include <bit>
 #include <cstdint>
 
+#include "kernels/moe_ffn.h"
+
 namespace moebench::kernels {
 
 inline float float_of(uint16_t bfloat16) { return std::bit_cast<float>(static_cast<uint32_t>(bfloat16) << 16); }
+
+inline float element(const void* values, int64_t index, Dtype dtype) {
+  return dtype == Dtype::kFloat32 ? static_cast<const float*>(values)[index]
+                                  : float_of(static_cast<const uint16_t*>(values)[index]);
+}
 
 // To the nearest, ties to even; not-a-number stays one.
 inline uint16_t bfloat16_of(float value) {

@@ -11,10 +11,8 @@ namespace {
 
 using Doubles = std::vector<double>;
 
-double element(const void* values, int64_t index, Dtype dtype) {
-  return dtype == Dtype::kFloat32 ? static_cast<const float*>(values)[index]
-                                  : float_of(static_cast<const uint16_t*>(values)[index]);
-}
+// Double, for products are of doubles.
+double value_at(const void* values, int64_t index, Dtype dtype) { return element(values, index, dtype); }
 
 double silu(double x) { return x / (1 + std::exp(-x)); }
 
@@ -52,7 +50,7 @@ class ReferenceKernel : public MoeFfnKernel {
     for (size_t expert = 0; expert < network_.experts.size(); ++expert) {
       const void* bias = network_.experts[expert].absent_bias;
       if (is_visited[expert] || bias == nullptr) continue;
-      for (int64_t i = 0; i < network_.hidden_size; ++i) y[i] += element(bias, i, network_.dtype);
+      for (int64_t i = 0; i < network_.hidden_size; ++i) y[i] += value_at(bias, i, network_.dtype);
     }
     for (int64_t i = 0; i < network_.hidden_size; ++i) store(call.output, token * call.output_stride + i, y[i]);
   }
@@ -63,7 +61,8 @@ class ReferenceKernel : public MoeFfnKernel {
     for (size_t neuron = 0; neuron < h.size(); ++neuron) h[neuron] = silu(gate[neuron]) * up[neuron];
     const Doubles output = product(expert.down, h);
     for (size_t i = 0; i < y.size(); ++i) {
-      const double bias = expert.output_bias ? element(expert.output_bias, static_cast<int64_t>(i), network_.dtype) : 0;
+      const double bias =
+          expert.output_bias ? value_at(expert.output_bias, static_cast<int64_t>(i), network_.dtype) : 0;
       y[i] += weight * (output[i] + bias);
     }
   }
@@ -106,7 +105,7 @@ class ReferenceKernel : public MoeFfnKernel {
       scores = product(router.second, scores);
     }
     for (size_t i = 0; router.bias && i < scores.size(); ++i) {
-      scores[i] += element(router.bias, static_cast<int64_t>(i), network_.dtype);
+      scores[i] += value_at(router.bias, static_cast<int64_t>(i), network_.dtype);
     }
     return scores;
   }
@@ -164,7 +163,7 @@ class ReferenceKernel : public MoeFfnKernel {
 
   Doubles row(const void* values, int64_t index, int64_t stride) const {
     Doubles result(network_.hidden_size);
-    for (int64_t i = 0; i < network_.hidden_size; ++i) result[i] = element(values, index * stride + i, network_.dtype);
+    for (int64_t i = 0; i < network_.hidden_size; ++i) result[i] = value_at(values, index * stride + i, network_.dtype);
     return result;
   }
 
@@ -172,7 +171,7 @@ class ReferenceKernel : public MoeFfnKernel {
     Doubles result(matrix.rows);
     for (int64_t row = 0; row < matrix.rows; ++row) {
       for (int64_t column = 0; column < matrix.columns; ++column) {
-        result[row] += element(matrix.data, row * matrix.row_stride + column, network_.dtype) * x[column];
+        result[row] += value_at(matrix.data, row * matrix.row_stride + column, network_.dtype) * x[column];
       }
     }
     return result;

@@ -33,8 +33,6 @@ constexpr int64_t kSumsBytes = 256 << 10;  // of a thread's output columns
 constexpr int64_t kPanelsBytes = 512 << 10;
 constexpr int64_t kHalfPanel = kPanelColumns / 2;
 
-int64_t divided_up(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
-
 // The visits of one expert in a block: rows of the activations, and which tokens they are.
 struct Visits {
   const PackedExpert* expert;

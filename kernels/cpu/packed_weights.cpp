@@ -37,8 +37,6 @@ void pack_rows(const Matrix& matrix, int64_t first_row, int64_t num_rows, int64_
   }
 }
 
-int64_t divided_up(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
-
 }  // namespace
 
 // A large piece comes from the system, zeroed by whichever thread writes it first.
@@ -104,10 +102,7 @@ void pack_pairs(const Matrix& first, const Matrix& second, Dtype dtype, const Pa
 std::vector<float> padded_floats(const void* values, int64_t count, Dtype dtype) {
   if (values == nullptr) return {};
   std::vector<float> floats(divided_up(count, kPanelColumns) * kPanelColumns);
-  for (int64_t i = 0; i < count; ++i) {
-    floats[i] = dtype == Dtype::kFloat32 ? static_cast<const float*>(values)[i]
-                                         : float_of(static_cast<const uint16_t*>(values)[i]);
-  }
+  for (int64_t i = 0; i < count; ++i) floats[i] = element(values, i, dtype);
   return floats;
 }
 

@@ -9,6 +9,8 @@
 
 namespace moebench::kernels {
 
+inline int64_t divided_up(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
+
 // Zeroed memory, aligned to a cache line; large pieces to a huge page, of which they are made where the system has
 // them.
 class AlignedMemory {

@@ -9,11 +9,6 @@
 namespace moebench::kernels {
 namespace {
 
-float element(const void* values, int64_t index, Dtype dtype) {
-  return dtype == Dtype::kFloat32 ? static_cast<const float*>(values)[index]
-                                  : float_of(static_cast<const uint16_t*>(values)[index]);
-}
-
 bool has_second_panels(Router::Kind kind) {
   return kind == Router::Kind::kQuadratic || kind == Router::Kind::kGatedRows;
 }
@@ -42,7 +37,7 @@ PackedRouter::PackedRouter(const MoeFfn& network, const InstructionSet& instruct
       dtype_(network.dtype),
       hidden_size_(network.hidden_size),
       num_experts_(static_cast<int64_t>(network.experts.size())),
-      padded_experts_((num_experts_ + kPanelColumns - 1) / kPanelColumns * kPanelColumns),
+      padded_experts_(divided_up(num_experts_, kPanelColumns) * kPanelColumns),
       micro_kernels_(dtype_ == Dtype::kFloat32 ? instruction_set.float32 : instruction_set.bfloat16) {
   const Router& router = network.router;
   const auto packed = [&](const Matrix& matrix) {
