@@ -5,12 +5,13 @@
 #include <cstddef>
 #include <map>
 #include <numeric>
-#include <random>
 #include <stdexcept>
 
 #include <boost/math/distributions/binomial.hpp>
 #include <boost/math/distributions/normal.hpp>
 #include <boost/math/distributions/students_t.hpp>
+
+#include "results/resampling.h"
 
 namespace moebench {
 namespace {
@@ -48,20 +49,6 @@ std::vector<ClusterSum> cluster_sums(const PairedScores& scores) {
 }
 
 double normal_quantile(double probability) { return boost::math::quantile(boost::math::normal(), probability); }
-
-// numpy.quantile's default, linear between the two nearest; values are sorted.
-double quantile(const std::vector<double>& values, double probability) {
-  const double place = probability * static_cast<double>(values.size() - 1);
-  const auto below = static_cast<size_t>(place);
-  const size_t above = std::min(below + 1, values.size() - 1);
-  return values[below] + (values[above] - values[below]) * (place - static_cast<double>(below));
-}
-
-// A place below size; std::uniform_int_distribution differs between libraries.
-size_t random_place(std::mt19937_64& random, size_t size) {
-  constexpr double kUnit = 1.0 / 9007199254740992.0;  // 2^-53
-  return static_cast<size_t>(static_cast<double>(random() >> 11) * kUnit * static_cast<double>(size));
-}
 
 std::vector<size_t> ascending_order(const std::vector<double>& values) {
   std::vector<size_t> order(values.size());
@@ -111,7 +98,7 @@ Interval bootstrap_interval(const PairedScores& scores, uint64_t seed, int64_t n
     mean = drawn.sum / drawn.size;
   }
   std::sort(means.begin(), means.end());
-  return {quantile(means, (1 - confidence) / 2), quantile(means, (1 + confidence) / 2)};
+  return {sorted_quantile(means, (1 - confidence) / 2), sorted_quantile(means, (1 + confidence) / 2)};
 }
 
 McNemarTest mcnemar_test(const PairedScores& scores) {
