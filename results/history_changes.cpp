@@ -66,14 +66,31 @@ double shuffled_share(std::vector<double> logs, const Fit& found, const HistoryS
 void search_part(const std::vector<double>& logs, size_t begin, const HistorySearch& search,
                  std::vector<HistoryChange>& changes) {
   const Fit found = best_fit(logs, search);
-  // A shuffle of equal values is as good as they are, but for rounding.
-  if (found.reduction <= 1e-20 * static_cast<double>(logs.size())) return;
+  const double rises = found.kind == ChangeKind::kStep ? 1 : static_cast<double>(logs.size() - found.first);
+  if (found.reduction == 0 || std::abs(found.slope) * rises < search.min_change) return;
   const double p_value = shuffled_share(logs, found, search);
   if (p_value > search.level) return;
   const auto split = logs.begin() + static_cast<std::ptrdiff_t>(found.first);
   search_part({logs.begin(), split}, begin, search, changes);
   changes.push_back({found.kind, begin + found.first, std::expm1(found.slope), p_value});
   if (found.kind == ChangeKind::kStep) search_part({split, logs.end()}, begin + found.first, search, changes);
+}
+
+double mean_of(const std::vector<double>& logs, size_t begin, size_t end) {
+  double sum = 0;
+  for (size_t night = begin; night < end; ++night) sum += logs[night];
+  return sum / static_cast<double>(end - begin);
+}
+
+// A step was fitted while changes beside it were still in its levels; now it is from the level before to the next.
+void measure_steps(const std::vector<double>& logs, std::vector<HistoryChange>& changes) {
+  for (size_t change = 0; change < changes.size(); ++change) {
+    const bool is_after_drift = change > 0 && changes[change - 1].kind == ChangeKind::kDrift;
+    if (changes[change].kind == ChangeKind::kDrift || is_after_drift) continue;
+    const size_t begin = change > 0 ? changes[change - 1].first : 0, first = changes[change].first;
+    const size_t end = change + 1 < changes.size() ? changes[change + 1].first : logs.size();
+    changes[change].size = std::expm1(mean_of(logs, first, end) - mean_of(logs, begin, first));
+  }
 }
 
 }  // namespace
@@ -88,6 +105,7 @@ std::vector<HistoryChange> find_changes(const std::vector<double>& values, const
   for (size_t night = logs.size(); night-- > 0;) logs[night] -= logs.front();
   std::vector<HistoryChange> changes;
   search_part(logs, 0, search, changes);
+  measure_steps(logs, changes);
   return changes;
 }
 

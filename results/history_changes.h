@@ -21,6 +21,7 @@ struct HistoryChange {
 
 struct HistorySearch {
   double level = 0.01;
+  double min_change = 0.001;                           // a share: of a step, or of a drift by its last night
   size_t min_before = 3, min_step = 2, min_drift = 4;  // nights
   int64_t num_shuffles = 999;
 };

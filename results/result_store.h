@@ -63,6 +63,9 @@ struct ArtifactRecord {
 //   "retraining"    if retrained: {"recipe", "texts": [names], "window", "budget", "overlap": as in "calibration"}
 //   "seed"
 //   "task", "task_options"   stage "measure" only: name, and object with every default filled in
+//   "night"         of runs that `moebench nightly` measured: {"id": a uuid, "sweep": its name, "round": from 0,
+//   "timed":
+//                   true if its metrics are times}; their cell_key is the night's own
 //   "identity"      object: what decides the result, as hashes where it is data (harness/pipeline/planned_cells.cpp);
 //                   may be missing. "model", "tokenizer", "version", "seed", "task_data" and "conversion" are read of
 //                   it
@@ -89,6 +92,23 @@ struct RunRecord {
   std::string machine_class, build;
 };
 
+// Runs that later ones are compared with, by a name. Every change of what the name means is kept.
+struct BaselineRecord {
+  std::string name, set_by, reason;
+  double at = 0;  // seconds since the epoch
+  std::vector<std::string> uuids;
+};
+
+// One verdict of `moebench nightly`.
+struct ComparisonRecord {
+  std::string base_uuid, new_uuid;  // of the first rounds
+  std::string metric;               // a metric of the new run
+  double delta = 0;                 // the worsening where there is evidence, else the difference
+  std::optional<double> p, low, high;
+  std::string verdict;
+  nlohmann::json rule = nlohmann::json::object();
+};
+
 class ResultStore {
  public:
   enum class Mode { kReadOnly, kReadWrite };
@@ -108,6 +128,15 @@ class ResultStore {
   // is none. Throws std::invalid_argument for a run without names, with a metric or an item twice, or with a uuid that
   // is taken; TryAgainError: locked, disk full.
   void add(const RunRecord& run);
+
+  // One transaction: all of a night or nothing. Runs as add() takes them; comparisons of runs that the store has or
+  // that are among these.
+  void add_night(const std::vector<RunRecord>& runs, const std::vector<ComparisonRecord>& comparisons);
+
+  // What the name means from now on. Throws std::invalid_argument for a run that is not there, or without metrics in
+  // any.
+  void set_baseline(const BaselineRecord& baseline);
+  std::vector<BaselineRecord> baselines() const;  // by name, then time: the last of a name is what it means
 
   // Removes the runs of this key, completed or failed, so that the cell is done anew: its artifact is gone.
   void forget(const std::string& cell_key);

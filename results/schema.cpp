@@ -199,7 +199,7 @@ void check_schema(const Database& database, std::span<const std::string> migrati
   if (schema_version(database) < static_cast<int64_t>(migrations.size())) {
     throw std::runtime_error(subject(database) + "has schema version " + std::to_string(schema_version(database)) +
                              ", older than this moebench's " + std::to_string(migrations.size()) +
-                             "; `moebench run` with this --db updates it");
+                             "; `moebench db migrate --db " + database.path().string() + "` updates it");
   }
   const Database expected = Database::in_memory();
   migrate(expected, migrations);

@@ -45,7 +45,7 @@ TEST_F(SchemaTest, ItemsOfVersion1HaveNoClusterAndNewOnesMay) {
         "INSERT INTO run VALUES(1, 'old', 'cell', 1, 1, 1, NULL, NULL, 0, 'measure', 'completed', 0, 1, 0, '');"
         "INSERT INTO item VALUES(1, 'arc_easy/acc', '3', 1.5, 0, 1)");
   }
-  EXPECT_THAT(message_of_opening(Mode::kReadOnly), HasSubstr("`moebench run` with this --db updates it"));
+  EXPECT_THAT(message_of_opening(Mode::kReadOnly), HasSubstr("`moebench db migrate --db "));
   ResultStore store = open();
   RunRecord run = sample_run("new");
   run.items = {{.task = "mmlu/acc", .id = "3", .correct = false, .cluster = "anatomy"}};
