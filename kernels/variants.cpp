@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/fused.h"
 #include "kernels/cpu/instruction_set.h"
+#include "kernels/cuda/variants.h"
 #include "kernels/library.h"
 #include "kernels/reference.h"
 
@@ -12,7 +13,7 @@ namespace {
 
 const std::vector<Dtype> kBoth = {Dtype::kFloat32, Dtype::kBFloat16};
 
-std::vector<MoeFfnVariant> list_variants() {
+std::vector<MoeFfnVariant> list_cpu_variants() {
   std::vector<MoeFfnVariant> variants = {
       {"reference", "plain loops in double: the definition", kBoth, make_reference},
       {"library", "ATen's products, one expert after another: what operators give", kBoth, make_library}};
@@ -28,6 +29,18 @@ std::vector<MoeFfnVariant> list_variants() {
   return variants;
 }
 
+const std::vector<MoeFfnVariant>& cpu_variants() {
+  static const std::vector<MoeFfnVariant> variants = list_cpu_variants();
+  return variants;
+}
+
+std::vector<MoeFfnVariant> list_variants() {
+  std::vector<MoeFfnVariant> variants = cpu_variants();
+  if (!cuda::why_unavailable().empty()) return variants;
+  for (MoeFfnVariant& variant : cuda::variants()) variants.push_back(std::move(variant));
+  return variants;
+}
+
 }  // namespace
 
 const std::vector<MoeFfnVariant>& moe_ffn_variants() {
@@ -36,8 +49,13 @@ const std::vector<MoeFfnVariant>& moe_ffn_variants() {
 }
 
 const MoeFfnVariant& moe_ffn_variant(const std::string& name) {
+  const bool is_cuda = name.starts_with("cuda");
+  if (is_cuda && !cuda::why_unavailable().empty()) {
+    throw std::invalid_argument("kernel '" + name + "': " + cuda::why_unavailable());
+  }
   std::string known;
-  for (const MoeFfnVariant& variant : moe_ffn_variants()) {
+  // Who asks for a processor's kernel does not wait for the GPU's driver.
+  for (const MoeFfnVariant& variant : is_cuda ? moe_ffn_variants() : cpu_variants()) {
     if (variant.name == name) return variant;
     known += (known.empty() ? "" : " ") + variant.name;
   }

@@ -19,10 +19,10 @@ struct MoeFfnVariant {
 };
 
 // Those of this machine: `reference`, `library`, `fused` where its processor has an instruction set for it, and
-// `fused-<isa>` for each that it has.
+// `fused-<isa>` for each that it has, and the CUDA ones where it has a device.
 const std::vector<MoeFfnVariant>& moe_ffn_variants();
 
-// Throws std::invalid_argument naming those that exist.
+// Throws std::invalid_argument naming those that exist, or why there is no CUDA.
 const MoeFfnVariant& moe_ffn_variant(const std::string& name);
 
 }  // namespace moebench::kernels

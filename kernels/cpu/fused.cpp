@@ -12,7 +12,7 @@
 #include "kernels/cpu/packed_weights.h"
 #include "kernels/cpu/router_logits.h"
 #include "kernels/cpu/team.h"
-#include "kernels/cpu/trace_range.h"
+#include "kernels/trace_range.h"
 
 namespace moebench::kernels {
 namespace {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -5,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/cpu/instruction_set.h"
+#include "kernels/cuda/variants.h"
 #include "kernels/variants.h"
 
 namespace moebench::kernels {
@@ -23,6 +25,19 @@ TEST(InstructionSetTest, EnvironmentChoosesAmongWhatTheMachineHas) {
 TEST(VariantsTest, UnknownNameIsRefusedWithThoseThatExist) {
   EXPECT_THAT([] { moe_ffn_variant("fast"); },
               testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("known: reference library")));
+}
+
+TEST(VariantsTest, CudaIsListedWhereThereIsADeviceAndElseRefusedWithTheReason) {
+  const std::string& why = cuda::why_unavailable();
+  const auto is_cuda = [](const MoeFfnVariant& variant) { return variant.name == "cuda"; };
+  const auto& variants = moe_ffn_variants();
+  EXPECT_EQ(std::any_of(variants.begin(), variants.end(), is_cuda), why.empty());
+  if (why.empty()) {
+    EXPECT_EQ(moe_ffn_variant("cuda").name, "cuda");
+  } else {
+    EXPECT_THAT([] { moe_ffn_variant("cuda"); },
+                testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("kernel 'cuda': " + why)));
+  }
 }
 
 }  // namespace

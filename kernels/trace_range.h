@@ -10,7 +10,7 @@
 
 namespace moebench::kernels {
 
-enum class TraceStage { kMixture, kDense, kRoute, kGateUp, kDown };
+enum class TraceStage { kMixture, kDense, kRoute, kGather, kGateUp, kActivate, kDown, kCombine };
 
 #ifdef MOEBENCH_NVTX
 
@@ -20,7 +20,8 @@ struct TraceDomain {
 
 inline const nvtx3::registered_string_in<TraceDomain>& trace_name(TraceStage stage) {
   using Name = nvtx3::registered_string_in<TraceDomain>;
-  static const Name mixture("moe_ffn"), dense("dense_ffn"), route("route"), gate_up("gate_up"), down("down");
+  static const Name mixture("moe_ffn"), dense("dense_ffn"), route("route"), gather("gather"), gate_up("gate_up"),
+      activate("activate"), down("down"), combine("combine");
   switch (stage) {
     case TraceStage::kMixture:
       return mixture;
@@ -28,12 +29,18 @@ inline const nvtx3::registered_string_in<TraceDomain>& trace_name(TraceStage sta
       return dense;
     case TraceStage::kRoute:
       return route;
+    case TraceStage::kGather:
+      return gather;
     case TraceStage::kGateUp:
       return gate_up;
+    case TraceStage::kActivate:
+      return activate;
     case TraceStage::kDown:
+      return down;
+    case TraceStage::kCombine:
       break;
   }
-  return down;
+  return combine;
 }
 
 // From here to the end of the block, on this thread; its payload is the number of tokens.
