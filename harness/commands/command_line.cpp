@@ -1,21 +1,11 @@
 #include "harness/commands/command_line.h"
 
-#include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <fstream>
 
-namespace moebench {
+#include "harness/shell_quote.h"
 
-std::string shell_quoted(const std::string& argument) {
-  const auto plain = [](unsigned char letter) {
-    return std::isalnum(letter) || std::string_view("-_./=:,+@%").find(static_cast<char>(letter)) != std::string::npos;
-  };
-  if (!argument.empty() && std::all_of(argument.begin(), argument.end(), plain)) return argument;
-  std::string quoted = "'";
-  for (const char letter : argument) quoted += letter == '\'' ? std::string("'\\''") : std::string(1, letter);
-  return quoted + "'";
-}
+namespace moebench {
 
 std::string this_command_line() {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);

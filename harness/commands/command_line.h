@@ -8,7 +8,4 @@ namespace moebench {
 // The arguments as a shell takes them, the program by its plain name: "moebench run sweep.toml --set 'seeds=[0, 1]'".
 std::string this_command_line();
 
-// argument in single quotes unless a shell reads it as it is.
-std::string shell_quoted(const std::string& argument);
-
 }  // namespace moebench

@@ -6,6 +6,8 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> table = {
       {"run", "a sweep: whatever is missing, then the comparison table", define_run},
       {"plan", "the cells of a sweep and their state, nothing executed", define_plan},
+      {"slurm", "a sweep as a job array of a cluster", define_slurm},
+      {"status", "how far a sweep is, and what its processes are at", define_status},
       {"report", "the comparison table of a database", define_report},
       {"compare", "two rows of a database on the same items: differences, intervals, tests", define_compare},
       {"convert", "make one conversion of a model", define_convert},

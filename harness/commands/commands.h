@@ -37,6 +37,8 @@ std::function<int()> define_plan(CLI::App& command);
 std::function<int()> define_report(CLI::App& command);
 std::function<int()> define_retrain(CLI::App& command);
 std::function<int()> define_run(CLI::App& command);
+std::function<int()> define_slurm(CLI::App& command);
+std::function<int()> define_status(CLI::App& command);
 std::function<int()> define_tasks(CLI::App& command);
 
 // In the order of --help.

@@ -45,6 +45,16 @@ ArtifactFolder::~ArtifactFolder() {
 
 std::filesystem::path ArtifactFolder::path(const std::string& key) const { return folder_ / (key + ".safetensors"); }
 
+std::filesystem::path ArtifactFolder::jobs_folder() const { return folder_ / "jobs"; }
+
+bool ArtifactFolder::is_locked() const {
+  const int descriptor = open((folder_ / "lock").c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return false;
+  const bool is_free = flock(descriptor, LOCK_SH | LOCK_NB) == 0;
+  close(descriptor);
+  return !is_free;
+}
+
 void ArtifactFolder::lock() {
   std::error_code error;
   std::filesystem::create_directories(folder_, error);

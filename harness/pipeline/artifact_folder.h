@@ -14,10 +14,12 @@ class ArtifactFolder {
   explicit ArtifactFolder(const std::filesystem::path& database);
 
   std::filesystem::path path(const std::string& key) const;
+  std::filesystem::path jobs_folder() const;  // logs of the processes that a sweep had (job_list.h)
 
   // Creates the folder, keeps other sweeps out of this database as long as this object lives, and removes what a
   // killed sweep left half-written. Throws TryAgainError: another sweep is at work, or the folder cannot be written.
   void lock();
+  bool is_locked() const;  // by a sweep that is at work
   ~ArtifactFolder();
   ArtifactFolder(const ArtifactFolder&) = delete;
   ArtifactFolder& operator=(const ArtifactFolder&) = delete;

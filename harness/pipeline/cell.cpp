@@ -50,7 +50,10 @@ size_t num_differing_fields(const nlohmann::json& recorded, const nlohmann::json
 
 }  // namespace
 
-std::string SweepCell::key() const { return content_hash(identity); }
+const std::string& SweepCell::key() const {
+  if (known_key.empty()) known_key = content_hash(identity);
+  return known_key;
+}
 
 nlohmann::json SweepCell::config() const {
   nlohmann::json config = description;

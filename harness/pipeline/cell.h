@@ -20,8 +20,11 @@ struct SweepCell {
   nlohmann::json identity = nlohmann::json::object();
   nlohmann::json description = nlohmann::json::object();  // what reports read beside it: names, ratios
 
-  std::string key() const;        // SHA-256 of the identity
+  // SHA-256 of the identity, which is not changed from the first call on: of many cells it is what takes time.
+  const std::string& key() const;
   nlohmann::json config() const;  // RunRecord::config: the description with the identity under "identity"
+
+  mutable std::string known_key;  // key()'s
 };
 
 enum class CellState {

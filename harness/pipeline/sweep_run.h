@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
+#include <string>
 
 #include "harness/pipeline/artifact_folder.h"
 #include "harness/pipeline/progress.h"
@@ -17,9 +19,14 @@ struct SweepOutcome {
   int64_t failed = 0;    // cells recorded as failed, with the reason; what hangs on a failed conversion is left out
 };
 
-// A cell that fails is recorded and the sweep goes on. Throws Interrupted at a safe point after a signal, TryAgainError
-// if the database or the artifacts cannot be written.
+// A cell that fails is recorded and the sweep goes on. only: of these keys, where given. Throws Interrupted at a safe
+// point after a signal, TryAgainError if the database or the artifacts cannot be written.
 SweepOutcome run_sweep(const SweepPlan& plan, ResultStore& store, const ArtifactFolder& artifacts,
-                       SweepProgress& progress);
+                       SweepProgress& progress, const std::set<std::string>* only = nullptr);
+
+// The cells of these keys alone, whatever the database has of them; what they are made of must be there. For a process
+// that works for another, which holds the lock.
+SweepOutcome run_cells(const SweepPlan& plan, const std::set<std::string>& keys, ResultStore& store,
+                       const ArtifactFolder& artifacts, SweepProgress& progress);
 
 }  // namespace moebench

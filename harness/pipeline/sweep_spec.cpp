@@ -4,6 +4,7 @@
 #include <set>
 
 #include "harness/options.h"
+#include "harness/pipeline/sweep_points.h"
 #include "harness/pipeline/toml_table.h"
 
 namespace moebench {
@@ -136,8 +137,16 @@ MethodSpec read_method(TomlTable& table, const std::optional<RetrainSpec>& retra
   method.retraining = read_own_retraining(table, retraining);
   method.oracle = table.flag("oracle");
   method.seeds = read_seeds(table);
-  table.refuse_unknown_keys();
   return method;
+}
+
+void add_methods(TomlTable& table, const std::optional<RetrainSpec>& retraining, bool is_included,
+                 std::vector<MethodSpec>& methods) {
+  MethodSpec method = read_method(table, retraining);
+  method.is_included = is_included;
+  const std::vector<MethodSpec> points = points_of(table, method);
+  table.refuse_unknown_keys();
+  methods.insert(methods.end(), points.begin(), points.end());
 }
 
 TaskSpec read_task(TomlTable& table) {
@@ -160,7 +169,9 @@ SweepSpec read_sweep_spec(const std::string& file, const std::vector<std::string
   spec.models = read_models(root);
   spec.calibration = read_calibration(root);
   spec.retraining = read_retraining(root);
-  for (TomlTable& table : root.tables("methods")) spec.methods.push_back(read_method(table, spec.retraining));
+  for (TomlTable& table : root.tables("methods")) add_methods(table, spec.retraining, false, spec.methods);
+  for (TomlTable& table : root.tables("include")) add_methods(table, spec.retraining, true, spec.methods);
+  for (TomlTable& table : root.tables("exclude")) spec.excludes.push_back(read_exclude(table));
   for (TomlTable& table : root.tables("tasks")) spec.tasks.push_back(read_task(table));
   if (spec.tasks.empty()) root.refuse("tasks", "is missing: at least one table [[tasks]] with name = \"…\"");
   spec.controls = root.flag("controls").value_or(true);

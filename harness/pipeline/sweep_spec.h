@@ -53,7 +53,20 @@ struct MethodSpec {
   std::optional<RetrainSpec> retraining;             // the sweep's with the method's own marks and recipe
   std::optional<bool> oracle;   // also measure the oracle router on the same experts; default: SweepSpec::controls
   std::vector<uint64_t> seeds;  // instead of the sweep's; empty: those
+  bool is_included = false;     // of [[include]]: no exclusion holds for it
   std::string location;         // "quickstart.toml:12", for messages
+};
+
+// Cells that are left out: those for which every condition holds.
+struct ExcludeSpec {
+  // Field to the values of which one must be the cell's: model, method, shape, active_ratio, seed, retrain_tokens,
+  // task; and options, an object whose every value must be. A condition on what a stage does not have does not hold:
+  // with a task, only measurements are left out.
+  nlohmann::json conditions = nlohmann::json::object();
+  std::string location;
+
+  // fields: what the cell has of them, active_ratio as a list of what it may be called.
+  bool leaves_out(const nlohmann::json& fields) const;
 };
 
 struct TaskSpec {
@@ -68,7 +81,8 @@ struct SweepSpec {
   std::vector<ModelSpec> models;
   std::optional<CalibrationSpec> calibration;
   std::optional<RetrainSpec> retraining;
-  std::vector<MethodSpec> methods;
+  std::vector<MethodSpec> methods;  // one for each point of their matrices
+  std::vector<ExcludeSpec> excludes;
   std::vector<TaskSpec> tasks;
   // The oracle router on each routed method, and static pruning at each active ratio where no method is that already.
   bool controls = true;

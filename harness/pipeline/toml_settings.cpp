@@ -1,10 +1,10 @@
 // read_toml: the file, then each --set.
-#include <filesystem>
-#include <fstream>
+#include <algorithm>
 #include <span>
 #include <sstream>
 #include <stdexcept>
 
+#include "harness/options.h"
 #include "harness/pipeline/toml_table.h"
 
 namespace moebench {
@@ -41,6 +41,22 @@ toml::table parse_value(const Setting& setting) {
   }
 }
 
+std::vector<std::string> split_at_commas(const std::string& text) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, ',');) parts.push_back(part);
+  return parts;
+}
+
+// "0.5,0.75", "cmoe,dive": what stands where a list was.
+toml::table parse_list(const Setting& setting) {
+  try {
+    return toml::parse("value = [" + setting.value + "]", setting.text);
+  } catch (const toml::parse_error&) {
+    return toml::parse("value = " + nlohmann::json(split_at_commas(setting.value)).dump(), setting.text);
+  }
+}
+
 [[noreturn]] void refuse_part(const Setting& setting, const std::string& part) {
   throw std::invalid_argument(setting.text + ": '" + part +
                               "' has no place; it is neither a key, nor an element's index or name");
@@ -68,7 +84,9 @@ void apply(toml::node& node, const Setting& setting, std::span<const std::string
   auto* table = node.as_table();
   if (table == nullptr) refuse_part(setting, part);
   if (path.size() == 1) {
+    const bool was_list = table->get(part) != nullptr && table->get(part)->is_array();
     toml::table parsed = parse_value(setting);
+    if (was_list && !parsed.get("value")->is_array()) parsed = parse_list(setting);
     table->insert_or_assign(part, std::move(*parsed.get("value")));
     return;
   }
@@ -76,37 +94,41 @@ void apply(toml::node& node, const Setting& setting, std::span<const std::string
   apply(*table->get(part), setting, path.subspan(1));
 }
 
-// A pipe would wait for a writer, and a device may have no end.
-std::string read_small_file(const std::string& file) {
-  constexpr size_t kMaxBytes = size_t{1} << 20;
-  std::error_code error;
-  const std::filesystem::file_status status = std::filesystem::status(file, error);
-  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
-    throw std::runtime_error(file + ": is not a regular file; give a sweep file, as sweeps/quickstart.toml");
+std::string name_of(const toml::node& element) {
+  const auto* table = element.as_table();
+  return table == nullptr ? "" : (*table)["name"].value_or(std::string());
+}
+
+// Leaves of the tables [[key]] those that the setting names.
+void choose_named(toml::table& root, const Setting& setting, const std::string& key) {
+  toml::array* tables = root.get_as<toml::array>(key);
+  std::vector<std::string> known;
+  for (size_t index = 0; tables != nullptr && index < tables->size(); ++index)
+    known.push_back(name_of((*tables)[index]));
+  const std::vector<std::string> chosen = split_at_commas(setting.value);
+  for (const std::string& name : chosen) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    throw std::invalid_argument(setting.text + ": " + unknown_name_message(setting.path.front(), name, known));
   }
-  std::ifstream stream(file, std::ios::binary);
-  std::string content(kMaxBytes + 1, '\0');
-  stream.read(content.data(), static_cast<std::streamsize>(content.size()));
-  if (!stream.is_open() || stream.bad()) throw std::runtime_error(file + ": cannot be read; is the path right?");
-  content.resize(static_cast<size_t>(stream.gcount()));
-  if (content.size() > kMaxBytes) throw std::runtime_error(file + ": is larger than 1 MiB; is it a sweep file?");
-  return content;
+  for (size_t index = known.size(); index-- > 0;) {
+    const bool is_chosen = std::find(chosen.begin(), chosen.end(), known[index]) != chosen.end();
+    if (!is_chosen) tables->erase(tables->begin() + static_cast<ptrdiff_t>(index));
+  }
 }
 
 }  // namespace
 
 toml::table read_toml(const std::string& file, const std::vector<std::string>& settings) {
-  const std::string content = read_small_file(file);
-  toml::table root;
-  try {
-    root = toml::parse(content, file);
-  } catch (const toml::parse_error& error) {
-    throw std::invalid_argument(file + ":" + std::to_string(error.source().begin.line) +
-                                ": is not TOML: " + std::string(error.description()));
-  }
+  toml::table root = read_toml_file(file);
   for (const std::string& argument : settings) {
     const Setting setting = parse_setting(argument);
-    apply(root, setting, setting.path);
+    if (setting.path == std::vector<std::string>{"method"}) {
+      choose_named(root, setting, "methods");
+    } else if (setting.path == std::vector<std::string>{"task"}) {
+      choose_named(root, setting, "tasks");
+    } else {
+      apply(root, setting, setting.path);
+    }
   }
   return root;
 }

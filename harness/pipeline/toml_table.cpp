@@ -45,7 +45,8 @@ std::string TomlTable::place(const toml::node& node) const {
   const toml::source_region& source = node.source();
   const bool by_setting = source.path && source.path->starts_with("--set ");
   if (by_setting) return *source.path;
-  return source.begin.line == 0 ? file_ : file_ + ":" + std::to_string(source.begin.line);
+  const std::string& file = source.path ? *source.path : file_;  // an included one has its own
+  return source.begin.line == 0 ? file : file + ":" + std::to_string(source.begin.line);
 }
 
 std::string TomlTable::location() const { return place(*table_); }
@@ -126,6 +127,14 @@ nlohmann::json TomlTable::object(const std::string& key) {
   return *json;
 }
 
+nlohmann::json TomlTable::value(const std::string& key) {
+  const toml::node* node = find(key);
+  if (node == nullptr) return nullptr;
+  const auto json = to_json(*node);
+  if (!json) refuse(key, "holds a date or time, which no option is");
+  return *json;
+}
+
 std::optional<TomlTable> TomlTable::table(const std::string& key) {
   const toml::node* node = find(key);
   if (node == nullptr) return std::nullopt;
@@ -150,9 +159,10 @@ void TomlTable::refuse_unknown_keys() const {
   for (const auto& [key, node] : *table_) {
     const std::string name(key.str());
     if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
-    const toml::source_position begin = key.source().begin;
+    const toml::source_region& source = key.source();
     const bool by_setting = node.source().path && node.source().path->starts_with("--set ");
-    const std::string where = by_setting || begin.line == 0 ? place(node) : file_ + ":" + std::to_string(begin.line);
+    const bool has_place = !by_setting && source.path && source.begin.line > 0;
+    const std::string where = has_place ? *source.path + ":" + std::to_string(source.begin.line) : place(node);
     throw std::invalid_argument(where + ": " + unknown_name_message("key", field(name), [&] {
                                   std::vector<std::string> fields;
                                   for (const std::string& one : known_) fields.push_back(field(one));

@@ -25,6 +25,8 @@ class TomlTable {
   std::vector<double> numbers(const std::string& key);
   std::vector<int64_t> whole_numbers(const std::string& key);
   nlohmann::json object(const std::string& key);  // {} if the key is missing
+  // Whatever it is; null if the key is missing.
+  nlohmann::json value(const std::string& key);
   std::optional<TomlTable> table(const std::string& key);
   std::vector<TomlTable> tables(const std::string& key);  // [[key]]
 
@@ -48,9 +50,15 @@ class TomlTable {
   std::vector<std::string> known_;
 };
 
-// The file's root with `--set a.b=v` applied in order. A part of the path is a key, the index of an array's element, or
-// the "name" of such elements. v is a TOML value; what is none is a text. Throws std::runtime_error if the file cannot
-// be read, std::invalid_argument if it is not TOML or a setting has no place.
+// The file's root, over those of the files that `include = ["base.toml"]` names: their values where it has none of its
+// own, their lists of tables before its. Throws std::runtime_error if a file cannot be read, std::invalid_argument if
+// it is not TOML or includes itself.
+toml::table read_toml_file(const std::string& file);
+
+// The same with `--set a.b=v` applied in order. A part of the path is a key, the index of an array's element, or the
+// "name" of such elements. v is a TOML value; what is none is a text; in place of a list, v is one: 0.5,0.75.
+// `--set method=cmoe,dive` leaves no other [[methods]], `--set task=…` no other [[tasks]]. Throws
+// std::invalid_argument if a setting has no place.
 toml::table read_toml(const std::string& file, const std::vector<std::string>& settings);
 
 }  // namespace moebench

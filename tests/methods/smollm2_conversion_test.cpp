@@ -1,6 +1,7 @@
 // Whole conversions of SmolLM2-135M against the perplexities of ../shared/golden/methods: WikiText-2 test, the first
 // blocks of 2048 tokens, calibrated on the stored eight windows of its validation text.
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -110,6 +111,33 @@ class ReorderedCheckpoint : public Checkpoint {
   at::Tensor order_;
 };
 
+// A mixture as training computes it, not by the kernel.
+class ByOperators : public FeedForward {
+ public:
+  ByOperators(const GatedMlpWeights& dense, const LayerConversion& layer) : mixture_(dense, layer) {}
+  at::Tensor forward(const at::Tensor& hidden) const override { return mixture_.forward_by_operators(hidden); }
+
+ private:
+  MoeLayer mixture_;
+};
+
+// Scores |up x * silu(gate x)| in double, and how far those of products in float can be from them: a sum of D products
+// errs by D 2^-24 of the sum of their magnitudes at most; silu is no steeper than 1.1.
+struct GatedRowScores {
+  GatedRowScores(const RouterSpec& router, const at::Tensor& hidden_TD) {
+    const at::Tensor hidden = hidden_TD.to(at::kDouble);
+    const at::Tensor up_weight = router.tensors.at("up").to(at::kDouble);
+    const at::Tensor gate_weight = router.tensors.at("gate").to(at::kDouble);
+    const at::Tensor up = at::linear(hidden, up_weight), gate = at::silu(at::linear(hidden, gate_weight));
+    const double unit = static_cast<double>(hidden.size(1)) * std::exp2(-24);
+    const at::Tensor up_error = unit * at::linear(hidden.abs(), up_weight.abs());
+    const at::Tensor gate_error = 1.1 * unit * at::linear(hidden.abs(), gate_weight.abs()) + 1e-6 * gate.abs();
+    values_TE = (up * gate).abs();
+    errors_TE = up_error * gate.abs() + up.abs() * gate_error;
+  }
+  at::Tensor values_TE, errors_TE;
+};
+
 class Smollm2ConversionTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -144,9 +172,13 @@ class Smollm2ConversionTest : public testing::Test {
 
   // Of each block: the mean negative log-likelihood of its 2047 targets.
   std::vector<double> block_nlls(const Conversion& conversion, int64_t num_blocks) const {
-    const at::NoGradGuard no_grad;
     LlamaModel model = LlamaModel::load(*checkpoint_, kFp32);
     apply_conversion(conversion, model);
+    return block_nlls(model, num_blocks);
+  }
+
+  std::vector<double> block_nlls(const LlamaModel& model, int64_t num_blocks) const {
+    const at::NoGradGuard no_grad;
     const at::Tensor ids = (*evaluation_)["test_ids"];
     std::vector<ScoreRequest> requests;
     for (int64_t block = 0; block < num_blocks; ++block) {
@@ -168,6 +200,12 @@ class Smollm2ConversionTest : public testing::Test {
     return conversion;
   }
 
+  Conversion chosen_by_raw_scores() const {
+    Conversion conversion = released_conversion("b_cmoe_smollm2_S3A3E8", 3);
+    for (LayerConversion& layer : conversion.layers) layer.rule = {};
+    return conversion;
+  }
+
   std::unique_ptr<Checkpoint> checkpoint_;
   std::optional<GoldenArrays> evaluation_, released_;
   CalibrationText calibration_;
@@ -185,13 +223,51 @@ TEST_F(Smollm2ConversionTest, ReleasedSixteenExpertsGiveTheReleasedLikelihood) {
 }
 
 // The prototype's row in fp32 chooses by the scores themselves. A softmax rounds scores as near as these to ties, so
-// choosing after it, as the released code does, moves single blocks by up to 0.01; before it, nothing is left to
-// chance.
+// choosing after it, as the released code does, moves single blocks by up to 0.01.
+const std::vector<double> kRawScoresReference = {3.316193, 3.887523, 4.229458, 4.064607, 3.667974};
+
+// By the operators that the prototype used, too, which round as it does.
 TEST_F(Smollm2ConversionTest, ReleasedExpertsChosenByRawScoresGiveTheReferenceLikelihoodOfEveryBlock) {
-  Conversion conversion = released_conversion("b_cmoe_smollm2_S3A3E8", 3);
-  for (LayerConversion& layer : conversion.layers) layer.rule = {};
-  const std::vector<double> reference = {3.316193, 3.887523, 4.229458, 4.064607, 3.667974};
-  EXPECT_THAT(block_nlls(conversion, 5), testing::Pointwise(testing::DoubleNear(1e-3), reference));
+  const Conversion conversion = chosen_by_raw_scores();
+  LlamaModel model = LlamaModel::load(*checkpoint_, kFp32);
+  for (size_t layer = 0; layer < conversion.layers.size(); ++layer) {
+    LlamaLayer& slot = model.layers()[layer];
+    slot.replace_feed_forward(std::make_shared<ByOperators>(slot.dense_weights(), conversion.layers[layer]));
+  }
+  EXPECT_THAT(block_nlls(model, 5), testing::Pointwise(testing::DoubleNear(1e-3), kRawScoresReference));
+}
+
+// The kernel adds in another order: where it chooses another expert than exact scores would, they are nearer to one
+// another than sums in float tell apart. What single tokens then move a block by is what noise does (above): 3.3e-3.
+TEST_F(Smollm2ConversionTest, TheKernelChoosesOtherwiseOnlyWhereRoundingDecides) {
+  const Conversion conversion = chosen_by_raw_scores();
+  LlamaModel model = LlamaModel::load(*checkpoint_, kFp32);
+  apply_conversion(conversion, model);
+  int64_t num_choices = 0, num_others = 0;
+  for (const LlamaLayer& layer : model.layers()) {
+    const auto& mixture = dynamic_cast<const MoeLayer&>(layer.feed_forward());
+    const RouterSpec& router = conversion.layers[static_cast<size_t>(&layer - model.layers().data())].router;
+    mixture.observe_routing([&](const at::Tensor& hidden, const Routing& routing) {
+      const GatedRowScores scores(router, hidden);
+      const at::Tensor exact_TE =
+          at::zeros_like(scores.values_TE, at::kBool)
+              .scatter_(1, std::get<1>(scores.values_TE.topk(routing.experts.size(1), 1)), true);
+      const at::Tensor chosen_TE = at::zeros_like(exact_TE).scatter_(1, routing.experts, true);
+      num_choices += routing.experts.numel();
+      num_others += chosen_TE.logical_and(exact_TE.logical_not()).sum().item<int64_t>();
+      // The least that a chosen score can have been, and the most that one can have been which was not.
+      const double infinity = std::numeric_limits<double>::infinity();
+      const at::Tensor lowest_chosen =
+          (scores.values_TE + scores.errors_TE).masked_fill(chosen_TE.logical_not(), infinity).amin(1);
+      const at::Tensor highest_left = (scores.values_TE - scores.errors_TE).masked_fill(chosen_TE, -infinity).amax(1);
+      EXPECT_TRUE(highest_left.le(lowest_chosen).all().item<bool>());
+    });
+  }
+  const std::vector<double> nlls = block_nlls(model, 5);
+  RecordProperty("choices", std::to_string(num_choices));
+  RecordProperty("other choices", std::to_string(num_others));
+  EXPECT_LT(static_cast<double>(num_others), 1e-4 * static_cast<double>(num_choices));
+  EXPECT_THAT(nlls, testing::Pointwise(testing::DoubleNear(3.3e-3), kRawScoresReference));
 }
 
 // By the prototype beside the reference outputs (lib.py, moe.py, mode oracle_norm) run in fp32; the stored row, 36.421

@@ -37,8 +37,9 @@ TEST(CellTest, KeyIsTheHashOfTheIdentityAlone) {
   cell.label = "another label";
   cell.description["model"] = "another name of the same weights";
   EXPECT_EQ(cell.key(), key);
-  cell.identity["options"]["markers"] = 11;
-  EXPECT_NE(cell.key(), key);
+  SweepCell other = sample_cell();
+  other.identity["options"]["markers"] = 11;
+  EXPECT_NE(other.key(), key);
 }
 
 TEST(CellTest, KeyDoesNotDependOnTheOrderOfFields) {

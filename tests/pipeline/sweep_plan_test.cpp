@@ -81,6 +81,32 @@ TEST_F(SweepPlanTest, StaticPruningInTheSweepIsTheControlOfItsSize) {
                           "static_pruning S4A0E8 (compensation=bias) seed 7", "static_pruning S6A0E8 seed 7"));
 }
 
+TEST_F(SweepPlanTest, ExcludedCellsAreNotPlanned) {
+  write_sweep(kMethods, "[[exclude]]\nmethod = \"cmoe\"\nseed = 1\n");
+  EXPECT_THAT(measured({"controls=false"}),
+              ElementsAre("dense", "cmoe S3A3E8 seed 0", "random_split S0A4E8 seed 0", "random_split S0A4E8 seed 1"));
+  write_sweep(kMethods, "[[exclude]]\ntask = \"perplexity\"\nshape = \"S3A3E8\"\n");
+  EXPECT_EQ(plan({"controls=false"}).models[0].conversions.size(), 4u) << "converted all the same";
+  EXPECT_THAT(measured({"controls=false", "seeds=[0]"}), ElementsAre("dense", "random_split S0A4E8 seed 0"));
+}
+
+TEST_F(SweepPlanTest, IncludedMethodsAndControlsAreNotExcluded) {
+  write_sweep(kMethods,
+              "[[exclude]]\nmethod = [\"cmoe\", \"random_split\"]\n"
+              "[[include]]\nname = \"cmoe\"\nshapes = [\"S1A3E8\"]\n");
+  EXPECT_THAT(measured({"seeds=[0]"}),
+              ElementsAre("dense", "cmoe S1A3E8 seed 0", "cmoe S1A3E8 seed 0 oracle", "static_pruning S4A0E8 seed 0"));
+}
+
+TEST_F(SweepPlanTest, AnExcludeThatLeavesOutNothingIsAMistake) {
+  write_sweep(kMethods, "[[exclude]]\nmethod = \"cmeo\"\n");
+  EXPECT_THAT(refusal(), HasSubstr("unknown method 'cmeo'; did you mean 'cmoe'?"));
+  write_sweep(kMethods, "[[exclude]]\nmethod = \"cmoe\"\nactive_ratio = 0.3\n");
+  EXPECT_THAT(refusal(), HasSubstr("leaves out nothing"));
+  write_sweep(kMethods, "[[exclude]]\nseed = [0, 1]\n");
+  EXPECT_THAT(refusal(), HasSubstr("leave nothing of it"));
+}
+
 TEST_F(SweepPlanTest, LabelsNameOptionsThatDifferFromTheirDefaults) {
   EXPECT_THAT(measured({"seeds=[7]", "methods.cmoe.options.propagate=dense"}),
               Contains("cmoe S3A3E8 (propagate=dense) seed 7 oracle"));

@@ -1,0 +1,56 @@
+// The cells of one model of a sweep.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "harness/pipeline/planned_cells.h"
+#include "harness/pipeline/sweep_plan.h"
+
+namespace moebench {
+
+class ModelPlanner {
+ public:
+  // Adds to model, which is open. exclusions: how many cells each of the sweep's excludes has left out; counted on. All
+  // must outlive this.
+  ModelPlanner(const SweepPlan& plan, const ModelSpec& spec, PlannedModel& model, std::vector<int64_t>& exclusions)
+      : plan_(plan), spec_(spec), model_(model), exclusions_(exclusions) {}
+
+  void plan_dense() { measure({}); }
+  void plan_seed(uint64_t seed);
+
+ private:
+  struct Layout {
+    std::optional<double> active_ratio;
+    std::string shape;  // where active_ratio is not given
+  };
+
+  static std::vector<Layout> layouts_of(const MethodSpec& method);
+  double active_ratio(const MoeShape& shape) const;
+  const LlamaConfig& config() const { return model_.checkpoint->config(); }
+  bool has_seed(const MethodSpec& method, uint64_t seed) const;
+  void plan_static_control(double ratio, uint64_t seed);
+  void plan_retrained_dense(uint64_t seed);
+  void measure_at_marks(size_t conversion, const std::optional<RetrainSpec>& spec, bool with_oracle);
+  size_t retrain(size_t conversion, const RetrainSpec& spec);
+  std::optional<size_t> convert(const MethodSpec& method, const Layout& layout, uint64_t seed);
+  bool is_left_out(const nlohmann::json& fields);
+  size_t calibration_of(const MethodSpec& method) const;
+  std::string choose_shape(const Layout& layout, PlannedConversion& planned, ConversionPoint& point) const;
+  void measure(const MeasuredThing& thing);
+
+  const SweepPlan& plan_;
+  const ModelSpec& spec_;
+  PlannedModel& model_;
+  std::vector<int64_t>& exclusions_;
+  std::vector<nlohmann::json> fields_;  // of each conversion, for exclusions
+  std::map<std::string, size_t> conversion_index_, retraining_index_;
+  std::set<double> static_ratios_;  // that some method of the sweep prunes to
+  std::set<std::string> measurement_keys_;
+};
+
+}  // namespace moebench

@@ -1,0 +1,140 @@
+// A sweep by several processes: the same rows as by one, and a process that crashes is a row.
+#include <csignal>
+#include <sstream>
+
+#include "harness/error.h"
+#include "harness/pipeline/run_record.h"
+#include "harness/pipeline/sweep_jobs.h"
+#include "tests/pipeline/sweep_fixture.h"
+#include "tests/run_program.h"
+
+namespace moebench {
+namespace {
+
+using testing::HasSubstr;
+
+class SweepJobsTest : public SweepFixture {
+ protected:
+  // prefix: shell that runs before the program, with the file of cells as $1.
+  SweepOutcome run(const std::string& prefix = "", JobOptions options = {.num_jobs = 2}) {
+    const SweepPlan plan = plan_sweep(read_sweep_spec(sweep_path(), {"seeds=[0]"}));
+    ArtifactFolder artifacts(database_);
+    artifacts.lock();
+    ResultStore store(database_, ResultStore::Mode::kReadWrite);
+    store.set_context(this_machine(), this_build());
+    options.command = [&](const std::filesystem::path& cells) -> std::vector<std::string> {
+      const std::string program = std::string("exec ") + MOEBENCH_PROGRAM + " run " + sweep_path() +
+                                  " --set 'seeds=[0]' --threads 1 --db " + database_.string() + " --cells \"$1\"";
+      return {"/bin/sh", "-c", prefix + program, "sh", cells.string()};
+    };
+    SweepProgress progress(messages_, false, seconds_since_epoch);
+    return run_sweep_in_jobs(plan, store, artifacts, options, progress);
+  }
+
+  std::vector<RunRecord> runs() const { return ResultStore(database_, ResultStore::Mode::kReadOnly).runs(); }
+
+  // Of the sweep's cells, the first whose label begins so.
+  std::string key_of(const std::string& label) const {
+    const SweepPlan plan = plan_sweep(read_sweep_spec(sweep_path(), {"seeds=[0]"}));
+    for (const PlannedConversion& conversion : plan.models[0].conversions) {
+      if (conversion.cell.label.starts_with(label)) return conversion.cell.key();
+    }
+    for (const PlannedMeasurement& measurement : plan.models[0].measurements) {
+      if (measurement.cell.label.starts_with(label)) return measurement.cell.key();
+    }
+    ADD_FAILURE() << label;
+    return "";
+  }
+
+  static std::string killed_at(const std::string& key) { return "grep -q " + key + " \"$1\" && kill -9 $$; "; }
+
+  const std::filesystem::path database_ = folder_ / "jobs.sqlite";
+  std::ostringstream messages_;
+};
+
+TEST_F(SweepJobsTest, GivesTheRowsThatOneProcessGives) {
+  const SweepOutcome outcome = run();
+  EXPECT_EQ(outcome.failed, 0) << messages_.str();
+  const std::string serial = (folder_ / "serial.sqlite").string();
+  ASSERT_EQ(run_program(folder_.path(), {"run", "tiny.toml", "--set", "seeds=[0]", "--threads", "1", "--db", serial})
+                .exit_code,
+            0);
+  std::map<std::string, double> by_jobs, by_one;
+  const auto collect = [](const std::vector<RunRecord>& runs, std::map<std::string, double>& values) {
+    for (const RunRecord& run : runs) {
+      EXPECT_EQ(run.status, "completed") << run.error;
+      if (run.stage != "measure") continue;
+      for (const Metric& metric : run.metrics) values[run.cell_key + metric.name] = metric.value;
+    }
+  };
+  collect(runs(), by_jobs);
+  collect(ResultStore(serial, ResultStore::Mode::kReadOnly).runs(), by_one);
+  EXPECT_EQ(by_jobs, by_one);
+  EXPECT_EQ(outcome.computed, static_cast<int64_t>(runs().size()));
+  EXPECT_EQ(run().reused, outcome.computed) << "a second time nothing is to be done";
+}
+
+TEST_F(SweepJobsTest, AProcessThatIsKilledIsItsCellsRowAndTheOthersGoOn) {
+  const std::string killed = key_of("cmoe S3A3E8 seed 0");
+  const SweepOutcome outcome = run(killed_at(killed));
+  EXPECT_EQ(outcome.failed, 1);
+  for (const RunRecord& run : runs()) {
+    EXPECT_EQ(run.status, run.cell_key == killed ? "failed" : "completed");
+    if (run.cell_key == killed) {
+      EXPECT_THAT(run.error, HasSubstr("was killed"));
+    }
+    EXPECT_FALSE(run.stage == "measure" && run.config["method"] == "cmoe") << "nothing to be measured";
+  }
+  EXPECT_EQ(run().failed, 0) << "tried again by the next run";
+  for (const RunRecord& run : runs()) EXPECT_EQ(run.status, "completed");
+}
+
+TEST_F(SweepJobsTest, OfAPassThatCrashesOnlyTheOneThatDidItFails) {
+  // The pass over the dense stream makes random_split and the controls together.
+  const std::string killed = key_of("random_split S0A4E8 seed 0");
+  const SweepOutcome outcome = run(killed_at(killed));
+  EXPECT_EQ(outcome.failed, 1);
+  int64_t converted = 0;
+  for (const RunRecord& run : runs()) converted += run.stage == "convert" && run.status == "completed" ? 1 : 0;
+  EXPECT_EQ(converted, 3) << messages_.str();
+}
+
+TEST_F(SweepJobsTest, AMeasurementThatCrashesLeavesTheOthersOfItsModel) {
+  write_sweep(kMethods, "[[tasks]]\nname = \"activated_parameters\"\noptions = { text = \"" +
+                            (folder_ / "test.txt").string() + "\", window = 48 }\n");
+  const SweepOutcome outcome = run(killed_at(key_of("dense · perplexity")));
+  EXPECT_EQ(outcome.failed, 1);
+  bool has_other = false;
+  for (const RunRecord& run : runs()) {
+    has_other = has_other || (run.config["method"] == "dense" && run.config["task"] == "activated_parameters" &&
+                              run.status == "completed");
+  }
+  EXPECT_TRUE(has_other) << messages_.str();
+}
+
+TEST_F(SweepJobsTest, FailFastStartsNoOther) {
+  run(killed_at(key_of("cmoe S3A3E8 seed 0")), {.num_jobs = 1, .keep_going = false});
+  for (const RunRecord& run : runs()) EXPECT_NE(run.stage, "measure");
+}
+
+TEST_F(SweepJobsTest, ACellThatTakesTooLongFails) {
+  const SweepOutcome outcome = run("grep -q " + key_of("cmoe S3A3E8 seed 0") + " \"$1\" && exec sleep 100; ",
+                                   {.num_jobs = 1, .cell_timeout_seconds = 5});
+  EXPECT_EQ(outcome.failed, 1);
+  int64_t timed_out = 0;
+  for (const RunRecord& run : runs()) timed_out += run.error.find("--cell-timeout") != std::string::npos ? 1 : 0;
+  EXPECT_EQ(timed_out, 1);
+}
+
+TEST_F(SweepJobsTest, WhoSaysTryAgainIsTriedAgain) {
+  const std::string once = (folder_ / "once").string();
+  EXPECT_EQ(run("[ -e " + once + " ] || { touch " + once + "; exit 75; }; ").failed, 0);
+  EXPECT_THAT(messages_.str(), HasSubstr("trying again"));
+}
+
+TEST_F(SweepJobsTest, WhoAlwaysSaysTryAgainIsGivenUpWithWhatItSays) {
+  EXPECT_THAT([&] { run("echo no room; exit 75; "); }, testing::ThrowsMessage<TryAgainError>(HasSubstr("no room")));
+}
+
+}  // namespace
+}  // namespace moebench
