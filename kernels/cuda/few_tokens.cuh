@@ -81,30 +81,38 @@ __global__ void __launch_bounds__(kFewThreads) route_few(DeviceNetwork network, 
   if (shared.is_last) list_few(network, call, few, shared.masks);
 }
 
-// One panel's steps [begin, end) by kBlocks * 8 tokens' rows. Weights of kDepth steps are on their way at once.
-template <class Element, int kBlocks>
-__device__ void stream_panel(const uint4* panel, int begin, int end, const uint4* tokens, int64_t row_chunks,
-                             int num_tokens, WarpTile<Element, 1, kBlocks>& tile) {
-  const int lane = lane_index();
-  for (int first = begin; first < end; first += kDepth) {
-    uint4 weights[kDepth][2];
+// What a warp multiplies: a panel's steps by the rows of num_tokens tokens.
+struct Stream {
+  const uint4 *panel, *tokens;
+  int64_t row_chunks;
+  int num_tokens;
+};
+
+// kSteps steps from `step` on: all weights are on their way before the first is waited for.
+template <int kSteps, class Element, int kBlocks>
+__device__ void stream_steps(const Stream& stream, int step, WarpTile<Element, 1, kBlocks>& tile) {
+  const uint4* chunks = stream.panel + static_cast<int64_t>(step) * kStepChunks + lane_index();
+  uint4 weights[kSteps][2];
 #pragma unroll
-    for (int i = 0; i < kDepth; ++i) {
-      if (first + i >= end) continue;
-      const uint4* step = panel + static_cast<int64_t>(first + i) * kStepChunks + lane;
-      weights[i][0] = load_once(step);
-      weights[i][1] = load_once(step + kWarp);
-    }
-#pragma unroll
-    for (int i = 0; i < kDepth; ++i) {
-      if (first + i >= end) continue;
-      const uint4* columns = tokens + (first + i) * (kStepBytes / static_cast<int>(sizeof(uint4)));
-      tile.multiply([&](int, int half) { return weights[i][half]; },
-                    [&](int token, int part) {
-                      return token < num_tokens ? columns[token * row_chunks + part] : uint4{0, 0, 0, 0};
-                    });
-    }
+  for (int i = 0; i < kSteps; ++i) {
+    weights[i][0] = load_once(chunks + i * kStepChunks);
+    weights[i][1] = load_once(chunks + i * kStepChunks + kWarp);
   }
+#pragma unroll
+  for (int i = 0; i < kSteps; ++i) {
+    const uint4* columns = stream.tokens + (step + i) * (kStepBytes / static_cast<int>(sizeof(uint4)));
+    // Sums of tokens that do not exist are the last one's, and nobody reads them.
+    tile.multiply(
+        [&](int, int half) { return weights[i][half]; },
+        [&](int token, int part) { return columns[min(token, stream.num_tokens - 1) * stream.row_chunks + part]; });
+  }
+}
+
+template <class Element, int kBlocks>
+__device__ void stream_panel(const Stream& stream, int begin, int end, WarpTile<Element, 1, kBlocks>& tile) {
+  int step = begin;
+  for (; step + kDepth <= end; step += kDepth) stream_steps<kDepth>(stream, step, tile);
+  for (; step < end; ++step) stream_steps<1>(stream, step, tile);
 }
 
 template <int kBlocks>
@@ -145,8 +153,9 @@ __global__ void __launch_bounds__(kFewThreads) activate_few(DeviceNetwork networ
   const int num_steps = network.padded_hidden_size / kStepElements<Element>;
   const int begin = num_steps * warp_index() / kFewWarps, end = num_steps * (warp_index() + 1) / kFewWarps;
   WarpTile<Element, 1, kBlocks> tile;
-  stream_panel(expert.gate_up + static_cast<int64_t>(panel) * num_steps * kStepChunks, begin, end, call.input,
-               call.input_chunks, call.num_tokens, tile);
+  const Stream stream{expert.gate_up + static_cast<int64_t>(panel) * num_steps * kStepChunks, call.input,
+                      call.input_chunks, call.num_tokens};
+  stream_panel(stream, begin, end, tile);
   auto& shared = shared_memory<FewShared<kBlocks>>();
   share_sums(tile, shared);
 
@@ -190,9 +199,9 @@ __global__ void __launch_bounds__(kFewThreads) combine_few(DeviceNetwork network
   for (int visited = 0; visited < num_visited && end > 0; ++visited) {
     const DeviceExpert& expert = network.experts[few.visited[visited]];
     const int num_steps = expert.padded_width / kStepElements<Element>;
-    stream_panel(expert.down + static_cast<int64_t>(panel) * num_steps * kStepChunks, max(begin, 0),
-                 min(end, num_steps), few.activations + visited * kFewTokens * few.row_chunks, few.row_chunks,
-                 call.num_tokens, tile);
+    const Stream stream{expert.down + static_cast<int64_t>(panel) * num_steps * kStepChunks,
+                        few.activations + visited * kFewTokens * few.row_chunks, few.row_chunks, call.num_tokens};
+    stream_panel(stream, max(begin, 0), min(end, num_steps), tile);
     begin -= num_steps;
     end -= num_steps;
   }

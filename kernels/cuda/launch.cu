@@ -1,5 +1,9 @@
 #include "kernels/cuda/launch.h"
 
+#include <algorithm>
+#include <initializer_list>
+#include <type_traits>
+
 #include "kernels/cuda/few_tokens.cuh"
 #include "kernels/cuda/many_tokens.cuh"
 #include "kernels/cuda/products.cuh"
@@ -40,24 +44,39 @@ unsigned num_tiles(const DeviceNetwork& network, const DeviceCall& call) {
   return static_cast<unsigned>(visits / Tile::kTokens + experts);
 }
 
+// The first that is not success.
+cudaError_t first_failure(std::initializer_list<cudaError_t> statuses) {
+  return *std::find_if(statuses.begin(), statuses.end() - 1, [](cudaError_t status) { return status != cudaSuccess; });
+}
+
 template <class Tile>
 cudaError_t allow_shared_memory() {
   constexpr int kBytes = sizeof(ProductShared<Tile>);
-  for (const cudaError_t status :
-       {cudaFuncSetAttribute(multiply_gate_up<Tile, true>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes),
-        cudaFuncSetAttribute(multiply_gate_up<Tile, false>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes),
-        cudaFuncSetAttribute(multiply_down<Tile>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes)}) {
-    if (status != cudaSuccess) return status;
-  }
-  return cudaSuccess;
+  constexpr auto kMost = cudaFuncAttributeMaxDynamicSharedMemorySize;
+  return first_failure({cudaFuncSetAttribute(multiply_gate_up<Tile, true>, kMost, kBytes),
+                        cudaFuncSetAttribute(multiply_gate_up<Tile, false>, kMost, kBytes),
+                        cudaFuncSetAttribute(multiply_down<Tile>, kMost, kBytes)});
+}
+
+// Else the driver would load a kernel when it is first launched, which a stream that is being captured forbids.
+template <class... Kernels>
+cudaError_t load(Kernels... kernels) {
+  cudaFuncAttributes attributes;
+  return first_failure({cudaFuncGetAttributes(&attributes, kernels)...});
+}
+
+template <class Element>
+cudaError_t load_others() {
+  return load(pad_rows<Element>, route_few<Element>, activate_few<Element, 1>, activate_few<Element, 2>,
+              combine_few<Element, 1>, combine_few<Element, 2>, route_many<Element>, list_visits, gather_rows,
+              activate_rows<Element>, sum_visits<Element>);
 }
 
 }  // namespace
 
 cudaError_t prepare_kernels(Dtype dtype) {
-  if (dtype == Dtype::kFloat32) return allow_shared_memory<FloatTile>();
-  const cudaError_t status = allow_shared_memory<SmallTile>();
-  return status == cudaSuccess ? allow_shared_memory<LargeTile>() : status;
+  if (dtype == Dtype::kFloat32) return first_failure({allow_shared_memory<FloatTile>(), load_others<float>()});
+  return first_failure({allow_shared_memory<SmallTile>(), allow_shared_memory<LargeTile>(), load_others<BFloat16>()});
 }
 
 cudaError_t launch_pad_rows(const Launch& how, const void* input, int64_t stride, int columns, int num_tokens,

@@ -17,7 +17,7 @@ struct Launch {
   cudaStream_t stream;
 };
 
-// Once for a device and a dtype, before the others: room in shared memory.
+// Once for a device and a dtype, before the others: loads the kernels and gives them room in shared memory.
 cudaError_t prepare_kernels(Dtype dtype);
 
 // input [num_tokens, columns], rows stride elements apart, to rows of padded_columns.

@@ -24,14 +24,14 @@ __device__ Shared& shared_memory() {
 // 16 bytes, on their way until wait_for_copies.
 __device__ inline void copy_async(uint4* shared, const uint4* global) {
   const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(global));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(global) : "memory");
 }
 // Those since the last commit are a group.
-__device__ inline void commit_copies() { asm volatile("cp.async.commit_group;" ::); }
+__device__ inline void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 // Until at most so many of this thread's newest groups are on their way.
 template <int kGroups>
 __device__ void wait_for_copies() {
-  asm volatile("cp.async.wait_group %0;" ::"n"(kGroups));
+  asm volatile("cp.async.wait_group %0;" ::"n"(kGroups) : "memory");
 }
 
 // What is read once and shall push nothing out of the caches.
