@@ -76,6 +76,7 @@ class Block {
 
  private:
   [[noreturn]] static void live();
+  bool run_warp(int warp, int& num_done);
   void resume(int thread);
   void yield();
 
@@ -171,20 +172,32 @@ void Block::yield() {
 #endif
 }
 
+// A warp runs ahead of the others as far as it can: whoever forgets a barrier shall not be saved by a fair order.
 void Block::run() {
+  const int num_warps = static_cast<int>(warps.size());
   for (int num_done = 0; num_done < threads_;) {
     bool has_progress = false;
-    for (int i = 0; i < threads_; ++i) {
-      const int thread = is_reversed ? threads_ - 1 - i : i;
-      Fiber& fiber = fibers[thread];
-      if (fiber.is_done || (fiber.waits_for && fiber.waits_for->generation == fiber.waits_in)) continue;
-      fiber.waits_for = nullptr;
-      resume(thread);
-      num_done += fiber.is_done;
-      has_progress = true;
+    for (int i = 0; i < num_warps; ++i) {
+      while (run_warp(is_reversed ? num_warps - 1 - i : i, num_done)) has_progress = true;
     }
     if (!has_progress) fail("some threads wait where others never come");
   }
+}
+
+// Every thread of the warp that can run, once; whether there was one.
+bool Block::run_warp(int warp, int& num_done) {
+  bool has_progress = false;
+  const int first = warp * kWarp, count = std::min(threads_ - first, kWarp);
+  for (int i = 0; i < count; ++i) {
+    const int thread = first + (is_reversed ? count - 1 - i : i);
+    Fiber& fiber = fibers[thread];
+    if (fiber.is_done || (fiber.waits_for && fiber.waits_for->generation == fiber.waits_in)) continue;
+    fiber.waits_for = nullptr;
+    resume(thread);
+    num_done += fiber.is_done;
+    has_progress = true;
+  }
+  return has_progress;
 }
 
 template <class Function>
