@@ -97,6 +97,7 @@ void report_1000_runs(benchmark::State& state) {
 }
 BENCHMARK(report_1000_runs)
     ->Arg(static_cast<int64_t>(ReportFormat::kMarkdown))
+    ->Arg(static_cast<int64_t>(ReportFormat::kHtml))
     ->Arg(static_cast<int64_t>(ReportFormat::kCsv))
     ->Arg(static_cast<int64_t>(ReportFormat::kJson))
     ->Unit(benchmark::kMillisecond);

@@ -57,6 +57,9 @@ const char* direction_name(Direction direction) {
 }
 
 std::string one_line(std::string_view text) {
+  // Nearly all that is shown; a report has millions of them.
+  const bool is_plain = std::all_of(text.begin(), text.end(), [](char byte) { return byte >= 0x20 && byte < 0x7f; });
+  if (is_plain) return std::string(text);
   using Json = nlohmann::json;
   const std::string valid = Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
   std::string line = Json::parse(valid).get<std::string>();

@@ -15,11 +15,17 @@ struct ChartPoint {
   bool is_marked = false;           // stands out: where a line breaks even
 };
 
+// A stretch that is all of one level, drawn behind the points.
+struct ChartLevel {
+  double from = 0, to = 0, y = 0;
+};
+
 struct ChartSeries {
   std::string label;
   bool has_line = true;
   bool is_bound = false;           // hollow marks: no competitor
   std::vector<ChartPoint> points;  // ascending by x
+  std::vector<ChartLevel> levels;
 };
 
 enum class Scale { kLinear, kLogarithmic };
@@ -29,6 +35,7 @@ struct ChartAxis {
   Scale scale = Scale::kLinear;
   std::function<std::string(double)> text;  // of a tick or a value; null: as format_number
   std::vector<double> ticks;                // where given, these and no others
+  std::optional<double> least, most;        // where given, the axis ends here and what is beyond is cut off
 };
 
 struct ReferenceLine {

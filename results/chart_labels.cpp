@@ -25,8 +25,8 @@ std::string shortened(const std::string& text, size_t most) {
 // "static_pruning (criterion=flap) S6A0E8": the brackets below, the rest above.
 void set_lines(const std::string& whole, ChartLabel& label) {
   const std::string text = one_line(whole);
-  const size_t open = text.find(" ("), close = text.rfind(')');
-  if (text.size() <= kFirstLine || open == std::string::npos || close == std::string::npos || close < open) {
+  const size_t open = text.find(" ("), close = text.find(')', std::min(open, text.size()));
+  if (text.size() <= kFirstLine || open == std::string::npos || close == std::string::npos) {
     label.first_line = shortened(text, kFirstLine);
     return;
   }
@@ -36,7 +36,7 @@ void set_lines(const std::string& whole, ChartLabel& label) {
 
 }  // namespace
 
-ChartLabels::ChartLabels(const std::vector<ChartSeries>& series) {
+ChartLabels::ChartLabels(const std::vector<ChartSeries>& series, const std::vector<ReferenceLine>& lines) {
   for (size_t index = 0; index < series.size(); ++index) {
     const std::vector<ChartPoint>& points = series[index].points;
     const auto last = std::find_if(points.rbegin(), points.rend(), [](const ChartPoint& point) {
@@ -45,6 +45,10 @@ ChartLabels::ChartLabels(const std::vector<ChartSeries>& series) {
     if (last == points.rend()) continue;
     labels_.push_back({.series = index, .anchor = *last});
     set_lines(series[index].label, labels_.back());
+  }
+  for (const ReferenceLine& line : lines) {
+    if (line.label.empty() || !std::isfinite(line.at)) continue;
+    labels_.push_back({.anchor = {.y = line.at}, .first_line = shortened(one_line(line.label), kFirstLine)});
   }
 }
 

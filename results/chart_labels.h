@@ -1,4 +1,5 @@
-// Where the names of a chart's series stand: beside its right edge, near the last point of each, none over another.
+// Where the names of a chart's series and horizontal lines stand: beside its right edge, near the last point of each,
+// none over another.
 #pragma once
 
 #include <functional>
@@ -10,16 +11,16 @@
 namespace moebench {
 
 struct ChartLabel {
-  size_t series = 0;
-  ChartPoint anchor;        // the last finite point of the series
-  double y = 0;             // of the middle of the first line, in pixels
-  std::string first_line;   // "cmoe S3A3E8"
-  std::string second_line;  // what stands in brackets behind it, shortened; often ""
+  std::optional<size_t> series;  // none: of a horizontal line
+  ChartPoint anchor;             // the last finite point of the series
+  double y = 0;                  // of the middle of the first line, in pixels
+  std::string first_line;        // "cmoe S3A3E8"
+  std::string second_line;       // what stands in brackets behind it, shortened; often ""
 };
 
 class ChartLabels {
  public:
-  explicit ChartLabels(const std::vector<ChartSeries>& series);
+  ChartLabels(const std::vector<ChartSeries>& series, const std::vector<ReferenceLine>& lines);
 
   double height() const;  // pixels that all labels need
 

@@ -19,8 +19,8 @@ constexpr double kBetweenTicks = 44;  // pixels that the text of a tick needs at
 
 std::string text_of(const ChartAxis& axis, double value) {
   if (axis.text) return axis.text(value);
-  // Ticks are round: 0.5 and not 0.5000.
-  return fmt::format("{:.6g}", value);
+  // Ticks are round: 0.5 and not 0.5000, 0 and not -0.
+  return fmt::format("{:.6g}", value == 0 ? 0 : value);
 }
 
 // From values to pixels.
@@ -32,6 +32,8 @@ class Position {
     high_ = *std::max_element(values.begin(), values.end());
     if (scale_ == Scale::kLogarithmic && low_ <= 0) scale_ = Scale::kLinear;
     widen();
+    if (axis.least) low_ = *axis.least;
+    if (axis.most) high_ = *axis.most;
   }
 
   double operator()(double value) const {
@@ -89,7 +91,7 @@ class Drawing {
  public:
   explicit Drawing(const Chart& chart)
       : chart_(chart),
-        labels_(chart.series),
+        labels_(chart.series, chart.horizontal),
         height_(std::max(kLeastHeight, labels_.height() + kTop + kBottom)),
         x_(chart.x, x_values(), kLeft, kWidth - kRight),
         y_(chart.y, y_values(), height_ - kBottom, kTop) {}
@@ -173,7 +175,6 @@ class Drawing {
     const double right = kWidth - kRight, bottom = height_ - kBottom;
     for (const ReferenceLine& reference : chart_.horizontal) {
       line("reference", kLeft, y_(reference.at), right, y_(reference.at));
-      if (!reference.label.empty()) text("quiet", kLeft + 6, y_(reference.at) - 5, reference.label);
     }
     for (const ReferenceLine& reference : chart_.vertical) {
       line("reference", x_(reference.at), kTop, x_(reference.at), bottom);
@@ -207,8 +208,13 @@ class Drawing {
                escape_markup(tooltip(series, point)) + "</title></g>";
     }
     if (points.empty()) return;
+    std::string levels;
+    for (const ChartLevel& level : series.levels) {
+      levels += fmt::format("M{} {}H{}", coordinate(x_(level.from)), coordinate(y_(level.y)), coordinate(x_(level.to)));
+    }
     svg_ += fmt::format("<g class=\"s{}\">", index % kNumSeriesStyles);
     if (series.has_line) svg_ += "<polyline class=\"line\" points=\"" + points + "\"/>";
+    if (!levels.empty()) svg_ += "<path class=\"level\" d=\"" + levels + "\"/>";
     svg_ += marks + "</g>\n";
   }
 
@@ -222,11 +228,16 @@ class Drawing {
     const double left = kWidth - kRight + 16;
     for (const ChartLabel& label :
          labels_.placed([&](const ChartPoint& point) { return y_(point.y); }, kTop, height_ - kBottom)) {
-      svg_ += fmt::format("<g class=\"s{}\"><title>{}</title>", label.series % kNumSeriesStyles,
-                          escape_markup(chart_.series[label.series].label));
+      if (!label.series) {
+        line("leader", kWidth - kRight, y_(label.anchor.y), left - 4, label.y);
+        text("quiet", left, label.y + 4.5, label.first_line);
+        continue;
+      }
+      svg_ += fmt::format("<g class=\"s{}\"><title>{}</title>", *label.series % kNumSeriesStyles,
+                          escape_markup(chart_.series[*label.series].label));
       svg_ += fmt::format("<path class=\"leader\" d=\"M{} {}L{} {}\"/>", coordinate(x_(label.anchor.x) + 6),
                           coordinate(y_(label.anchor.y)), coordinate(left - 4), coordinate(label.y));
-      svg_ += mark(label.series, left + 5, label.y, 4.5, chart_.series[label.series].is_bound);
+      svg_ += mark(*label.series, left + 5, label.y, 4.5, chart_.series[*label.series].is_bound);
       text("", left + 16, label.y + 4.5, label.first_line);
       if (!label.second_line.empty()) text("quiet small", left + 16, label.y + 18, label.second_line);
       svg_ += "</g>\n";

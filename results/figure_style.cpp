@@ -13,8 +13,9 @@ constexpr const char* kShapes = R"(
 .figure .reference { stroke-dasharray: 5 4; }
 .figure .frontier { stroke-width: 1.5; fill: none; opacity: .6; }
 .figure .line { stroke: currentColor; stroke-width: 2; fill: none; stroke-linejoin: round; }
+.figure .level { stroke: currentColor; stroke-width: 7; opacity: .25; fill: none; }
 .figure .interval { stroke: currentColor; stroke-width: 1.5; fill: none; }
-.figure .leader { stroke: currentColor; opacity: .35; fill: none; }
+.figure .leader { stroke: currentColor; opacity: .4; fill: none; }
 .figure .mark { fill: currentColor; stroke-width: 1; }
 .figure .hollow { stroke: currentColor; stroke-width: 2; }
 )";

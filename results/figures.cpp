@@ -1,6 +1,6 @@
 #include "results/figures.h"
 
-#include <cmath>
+#include <algorithm>
 
 #include <fmt/format.h>
 
@@ -72,6 +72,8 @@ FigureSection section_of(const std::string& title, const std::string& name, cons
 }  // namespace
 
 std::vector<FigureSection> draw_figures(const Table& table, const std::vector<RunRecord>& runs) {
+  std::vector<Chart> history = history_charts(runs);
+  for (size_t chart = 0; chart < std::min(history.size(), kMostFigures); ++chart) mark_changes(history[chart]);
   return {section_of("Quality against activated parameters", "pareto", pareto_charts(table),
                      "The database has no conversion whose quality was measured."),
           section_of("Latency against tokens", "latency", latency_charts(table),
@@ -80,7 +82,7 @@ std::vector<FigureSection> draw_figures(const Table& table, const std::vector<Ru
                      "The database has no retrained conversion: a sweep with [retraining] makes some."),
           section_of("Expert load by layer", "load", load_maps(table),
                      "The database has no expert load: the task expert_load measures it."),
-          section_of("History", "history", history_charts(runs),
+          section_of("History", "history", history,
                      "Nothing in the database has been measured at three different times, so there is no history.")};
 }
 

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "results/history_changes.h"
 #include "results/run_description.h"
 #include "results/shown_table.h"
 
@@ -115,7 +116,37 @@ Chart chart_of(HistoryColumn& column) {
   return chart;
 }
 
+void mark(const HistoryChange& change, ChartPoint& point) {
+  point.is_marked = true;
+  point.note += change.kind == ChangeKind::kStep
+                    ? fmt::format(", ALERT: another level from here on, {:+.1f} %", 100 * change.size)
+                    : fmt::format(", ALERT: a drift begins here, {:+.1f} % from one to the next", 100 * change.size);
+}
+
+void add_level(size_t begin, size_t end, ChartSeries& series) {
+  double sum = 0;
+  for (size_t point = begin; point < end; ++point) sum += series.points[point].y;
+  series.levels.push_back({series.points[begin].x, series.points[end - 1].x, sum / static_cast<double>(end - begin)});
+}
+
 }  // namespace
+
+void mark_changes(Chart& history) {
+  for (ChartSeries& series : history.series) {
+    std::vector<double> values;
+    for (const ChartPoint& point : series.points) values.push_back(point.y);
+    const std::vector<HistoryChange> changes = find_changes(values);
+    size_t begin = 0;
+    for (const HistoryChange& change : changes) {
+      if (change.first >= series.points.size()) continue;
+      mark(change, series.points[change.first]);
+      if (change.kind != ChangeKind::kStep || change.first <= begin) continue;
+      add_level(begin, change.first, series);
+      begin = change.first;
+    }
+    if (begin > 0) add_level(begin, series.points.size(), series);
+  }
+}
 
 std::vector<Chart> history_charts(const std::vector<RunRecord>& runs) {
   const std::vector<DescribedRun> described = describe_runs(runs);

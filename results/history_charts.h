@@ -12,4 +12,8 @@ namespace moebench {
 // against time, a series for each row; builds and seeds apart in the notes. Ordered by metric.
 std::vector<Chart> history_charts(const std::vector<RunRecord>& runs);
 
+// Marks where a step or a drift of a series begins (find_changes), says so in the notes, and draws the levels between
+// steps.
+void mark_changes(Chart& history);
+
 }  // namespace moebench

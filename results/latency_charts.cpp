@@ -1,5 +1,6 @@
 #include "results/latency_charts.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <map>
@@ -104,6 +105,13 @@ Chart latency_chart(const std::vector<const Row*>& rows, const LatencyColumns& c
   chart.x.scale = Scale::kLogarithmic;
   chart.y.title = "time / best dense";
   chart.horizontal = {{1, "best dense"}};
+  // A disturbed measurement's interval may be huge: the medians are what the picture is for.
+  double most = 1;
+  for (const ChartSeries& series : chart.series) {
+    for (const ChartPoint& point : series.points) most = std::max(most, point.y);
+  }
+  chart.y.least = 0;
+  chart.y.most = 1.25 * most;
   return chart;
 }
 

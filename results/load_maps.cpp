@@ -66,6 +66,7 @@ std::vector<LoadMap> load_maps(const Table& table) {
   std::vector<LoadMap> maps;
   for (const auto& [setting, columns] : load_columns(table)) {
     for (const Row& row : table.rows) {
+      if (row.kind == RowKind::kBound) continue;
       LoadMap map = map_of(row, columns);
       if (!map.layers.empty()) maps.push_back(std::move(map));
     }

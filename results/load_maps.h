@@ -8,7 +8,7 @@
 
 namespace moebench {
 
-// One map for each row that has been measured, in the order of the table; shares are means over seeds.
+// One map for each row that has been measured and is no bound, in the order of the table; shares are means over seeds.
 std::vector<LoadMap> load_maps(const Table& table);
 
 }  // namespace moebench

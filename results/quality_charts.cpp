@@ -22,6 +22,15 @@ bool has_value(const Row& row, size_t column) {
   return row.cells[column].status == CellStatus::kValue && std::isfinite(row.cells[column].value);
 }
 
+// "100 M" where format_count has "100.0 M".
+std::string round_count(double count) {
+  std::string text = format_count(count);
+  const size_t end = std::min(text.find(' '), text.size()), dot = text.find('.');
+  if (dot == std::string::npos || dot > end) return text;
+  const size_t last = text.find_last_not_of('0', end - 1);
+  return text.substr(0, last == dot ? dot : last + 1) + text.substr(end);
+}
+
 ChartPoint point_of(const Row& row, size_t column, double x) {
   const Cell& cell = row.cells[column];
   ChartPoint point{.x = x, .y = cell.value};
@@ -167,7 +176,7 @@ Chart pareto_chart(const Table& table, const Rows& rows, size_t column, int64_t 
   chart.description =
       "Means over seeds, bars ± one sample standard deviation. Dashed: the dense parent. Grey steps: what no other "
       "method or control beats in both. Hollow: bounds, which compute every expert.";
-  chart.x = size.is_counted() ? ChartAxis{.title = "activated parameters", .text = format_count}
+  chart.x = size.is_counted() ? ChartAxis{.title = "activated parameters", .text = round_count}
                               : ChartAxis{.title = "active neurons of the feed-forward networks, %"};
   chart.y = {.title = axis_title(table.columns[column]), .scale = scale_of(chart)};
   return chart;
@@ -202,7 +211,7 @@ Chart retraining_chart(const Table& table, const Rows& rows, size_t column, int6
   chart.description =
       "Means over seeds, bars ± one sample standard deviation. Dashed: the dense parent, not retrained; dense "
       "retrained is what the text alone gives.";
-  chart.x = {.title = "retraining tokens", .text = format_count, .ticks = {marks.begin(), marks.end()}};
+  chart.x = {.title = "retraining tokens", .text = round_count, .ticks = {marks.begin(), marks.end()}};
   chart.y = {.title = axis_title(table.columns[column]), .scale = scale_of(chart)};
   return chart;
 }

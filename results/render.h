@@ -2,29 +2,45 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "results/result_store.h"
 #include "results/table.h"
 
 namespace moebench {
 
-enum class ReportFormat { kMarkdown, kCsv, kJson };
+enum class ReportFormat { kMarkdown, kTerminal, kHtml, kLatex, kCsv, kWideCsv, kJson };
 
-// "markdown", "csv", "json". Throws std::invalid_argument naming these.
+// "markdown", "terminal", "html", "latex", "csv", "csv-wide", "json". Throws std::invalid_argument naming these.
 ReportFormat parse_report_format(const std::string& name);
 
 struct ReportOptions {
-  std::string command;  // that makes this report again; "" leaves it out
+  std::string command;          // that makes this report again; "" leaves it out
+  size_t width = 0;             // of the terminal, in columns; 0 = as wide as the table is
+  bool with_colour = false;     // of the terminal: ANSI escapes
+  bool with_published = false;  // also numbers that papers publish, apart and marked; not in csv, which has no marks
 };
 
-// All comparable runs of the store. The text is UTF-8 without control characters, whatever is in the database.
+// All comparable runs of the store. The text is UTF-8 without control characters (but the terminal's own), whatever is
+// in the database. Throws std::invalid_argument for published numbers in csv.
 std::string render(const ResultStore& store, ReportFormat format, const ReportOptions& options);
 
 // For people: a table for each model with the headline columns, then what the numbers mean.
 std::string render_markdown(const Table& table, const ReportOptions& options);
+std::string render_terminal(const Table& table, const ReportOptions& options);
+
+// A booktabs table for each model, to \input into a paper.
+std::string render_latex(const Table& table, const ReportOptions& options);
+
+// One page that needs nothing else: a summary, the tables (sortable), figures with their numbers, and where every
+// number comes from. runs: those that the table was made of.
+std::string render_html(const Table& table, const std::vector<RunRecord>& runs, const ReportOptions& options);
 
 // RFC 4180, tidy: one line for each row and column of the table, with all that a cell holds.
 std::string render_csv(const Table& table);
+
+// RFC 4180, wide: one line for each row, two fields for each column.
+std::string render_wide_csv(const Table& table);
 
 // Schema "moebench/1": the table as it is. Numbers that JSON cannot write are "NaN", "Infinity" and "-Infinity".
 std::string render_json(const Table& table, const ReportOptions& options);

@@ -1,6 +1,7 @@
 #include "results/cell_text.h"
 #include "results/csv_line.h"
 #include "results/render.h"
+#include "results/shown_table.h"
 
 namespace moebench {
 namespace {
@@ -37,6 +38,8 @@ const std::vector<std::string> kHeader = {"model",
                                           "ratio_to_dense",
                                           "rank",
                                           "reason"};
+
+constexpr int kNumRowFields = 11;  // of the header, that fields_of(row) gives
 
 std::vector<std::string> fields_of(const Row& row) {
   const RunDescription& about = row.about;
@@ -79,7 +82,36 @@ void append(std::vector<std::string>& fields, const std::vector<std::string>& mo
   fields.insert(fields.end(), more.begin(), more.end());
 }
 
+std::vector<std::string> wide_header(const Table& table) {
+  std::vector<std::string> header(kHeader.begin(), kHeader.begin() + kNumRowFields);
+  append(header, {"retrained_tokens", "retrain_recipe", "num_seeds"});
+  for (const Column& column : table.columns) {
+    const std::string title = shown_title(column);
+    append(header, {title, title + " (standard deviation)"});
+  }
+  return header;
+}
+
+// A cell without a value says why, so that nobody takes it for a gap: "failed", "not_run"; "" where there is no such
+// thing.
+std::string wide_value(const Cell& cell) {
+  if (cell.status == CellStatus::kValue) return exact(cell.value);
+  return cell.status == CellStatus::kNotApplicable ? "" : status_name(cell.status);
+}
+
 }  // namespace
+
+std::string render_wide_csv(const Table& table) {
+  std::string csv = csv_line(wide_header(table));
+  for (const Row& row : table.rows) {
+    std::vector<std::string> fields = fields_of(row);
+    append(fields,
+           {std::to_string(row.about.retrained_tokens), row.about.retrain_recipe, std::to_string(row.seeds.size())});
+    for (const Cell& cell : row.cells) append(fields, {wide_value(cell), exact(cell.standard_deviation)});
+    csv += csv_line(fields);
+  }
+  return csv;
+}
 
 std::string render_csv(const Table& table) {
   std::string csv = csv_line(kHeader);

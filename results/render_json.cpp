@@ -1,5 +1,6 @@
 #include "results/cell_text.h"
 #include "results/json_number.h"
+#include "results/published_numbers.h"
 #include "results/render.h"
 
 namespace moebench {
@@ -70,17 +71,40 @@ Json to_json(const FailedRun& failure) {
   return {{"subject", failure.subject}, {"stage", failure.stage}, {"seed", failure.seed}, {"reason", failure.reason}};
 }
 
+Json to_json(const PublishedNumber& number) {
+  return {{"model", number.model},
+          {"method", number.method},
+          {"configuration", number.configuration},
+          {"training_tokens", number.training_tokens},
+          {"metric", number.metric},
+          {"published_value", number.value},
+          {"protocol", number.protocol},
+          {"source", number.source}};
+}
+
+std::string dump(const Json& json, int indent) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
+
 }  // namespace
 
 std::string render_json(const Table& table, const ReportOptions& options) {
-  Json json = {{"schema", "moebench/1"}, {"kind", "comparison"},       {"command", options.command},
-               {"seeds", table.seeds},   {"dtypes", table.dtypes},     {"machine_classes", table.machine_classes},
-               {"builds", table.builds}, {"warnings", table.warnings}, {"columns", Json::array()},
-               {"rows", Json::array()},  {"failures", Json::array()}};
+  Json json = {{"schema", "moebench/1"},   {"kind", "comparison"},       {"command", options.command},
+               {"seeds", table.seeds},     {"dtypes", table.dtypes},     {"machine_classes", table.machine_classes},
+               {"builds", table.builds},   {"warnings", table.warnings}, {"columns", Json::array()},
+               {"failures", Json::array()}};
   for (const Column& column : table.columns) json["columns"].push_back(to_json(column));
-  for (const Row& row : table.rows) json["rows"].push_back(to_json(row, table.columns));
   for (const FailedRun& failure : table.failures) json["failures"].push_back(to_json(failure));
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  if (options.with_published) {
+    json["published"] = {{"note", kPublishedSentence}, {"numbers", Json::array()}};
+    for (const PublishedNumber& number : published_numbers()) json["published"]["numbers"].push_back(to_json(number));
+  }
+  std::string text = dump(json, 2);
+  text.resize(text.size() - std::string_view("\n}").size());
+  text += ",\n  \"rows\": [";
+  // A row at a time and each on a line: all as one value would be a gigabyte for ten thousand runs.
+  for (const Row& row : table.rows) {
+    text += (&row == &table.rows.front() ? "\n    " : ",\n    ") + dump(to_json(row, table.columns), -1);
+  }
+  return text + "\n  ]\n}\n";
 }
 
 }  // namespace moebench

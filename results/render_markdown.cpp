@@ -1,5 +1,6 @@
 #include "results/cell_text.h"
 #include "results/markdown_table.h"
+#include "results/published_numbers.h"
 #include "results/render.h"
 #include "results/shown_table.h"
 #include "results/table_legend.h"
@@ -40,6 +41,18 @@ std::string legend_text(const TableLegend& legend) {
   return text;
 }
 
+std::string published_text() {
+  std::vector<MarkdownColumn> columns;
+  for (const std::string& title : published_header()) {
+    columns.push_back({title, title == "training tokens" || title == "published value", {}});
+  }
+  for (const std::vector<std::string>& row : published_rows()) {
+    for (size_t column = 0; column < row.size(); ++column)
+      columns[column].cells.push_back(escape_markdown(row[column]));
+  }
+  return "\n### Published numbers, quoted\n\n" + markdown_table(columns) + "\n" + kPublishedSentence + "\n";
+}
+
 }  // namespace
 
 std::string render_markdown(const Table& table, const ReportOptions& options) {
@@ -47,6 +60,7 @@ std::string render_markdown(const Table& table, const ReportOptions& options) {
   std::string text;
   for (const ShownTable& shown : shown_tables(table)) text += table_text(shown);
   text += legend_text(table_legend(table));
+  if (options.with_published) text += published_text();
   // An indented block shows any command as it is.
   if (!options.command.empty()) text += "\nMade by\n\n    " + one_line(options.command) + "\n";
   return text;

@@ -1,5 +1,7 @@
 #include "results/render_pairs.h"
 
+#include <stdexcept>
+
 #include "results/cell_text.h"
 #include "results/csv_line.h"
 #include "results/distinction.h"
@@ -224,9 +226,10 @@ std::string render_pairs(const PairedTable& table, ReportFormat format, const Re
     case ReportFormat::kJson:
       return render_as_json(table, options);
     case ReportFormat::kMarkdown:
-      break;
+      return render_as_markdown(table, options);
+    default:
+      throw std::invalid_argument("compare: writes markdown, csv and json; the other formats are report's");
   }
-  return render_as_markdown(table, options);
 }
 
 }  // namespace moebench

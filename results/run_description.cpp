@@ -105,9 +105,13 @@ std::string retraining_key(const std::string& conversion, const RunDescription& 
       .dump();
 }
 
-std::map<std::string, Metric> index_metrics(const RunRecord& run) {
-  std::map<std::string, Metric> metrics;
-  for (const Metric& metric : run.metrics) metrics.emplace(metric.name, metric);
+// Pointers: a database of a million metrics is held once.
+std::vector<const Metric*> index_metrics(const RunRecord& run) {
+  std::vector<const Metric*> metrics;
+  for (const Metric& metric : run.metrics) metrics.push_back(&metric);
+  std::stable_sort(metrics.begin(), metrics.end(), [](const Metric* a, const Metric* b) { return a->name < b->name; });
+  const auto is_same = [](const Metric* a, const Metric* b) { return a->name == b->name; };
+  metrics.erase(std::unique(metrics.begin(), metrics.end(), is_same), metrics.end());
   return metrics;
 }
 
@@ -160,7 +164,7 @@ std::vector<DescribedRun> describe_runs(const std::vector<RunRecord>& runs) {
                          .bench = run.stage == "convert"   ? kConversionBench
                                   : run.stage == "retrain" ? kRetrainingBench
                                                            : bench.dump(),
-                         .by_metric = index_metrics(run)});
+                         .by_name = index_metrics(run)});
   }
   return described;
 }

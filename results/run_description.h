@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,7 +50,7 @@ struct DescribedRun {
   std::string retraining_key;  // the same for one retraining of it up to one mark, whatever the seed
   std::string row_key;         // the same for one row of a table: seeds and tasks apart
   std::string bench;  // what it measures: a task with its options and data, kConversionBench or kRetrainingBench
-  std::map<std::string, Metric> by_metric;
+  std::vector<const Metric*> by_name;  // the record's metrics, ascending by name; of one name the first
 
   bool is_failed() const { return record->status != "completed"; }
   bool is_conversion() const { return record->stage == "convert"; }

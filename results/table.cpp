@@ -7,7 +7,7 @@ namespace moebench {
 std::string row_label(const Row& row) {
   std::string label = row.about.method;
   if (!row.options.empty()) label += " (" + row.options + ")";
-  if (row.kind == RowKind::kBound) label += " with oracle router (bound)";
+  if (row.kind == RowKind::kBound) label += row.about.is_oracle() ? " with oracle router (bound)" : " (bound)";
   return label + bracketed(row.distinction);
 }
 

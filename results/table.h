@@ -52,7 +52,7 @@ struct Column {
 enum class RowKind {
   kDense,
   kControl,  // static pruning at the same activated size; the dense parent retrained
-  kBound,    // oracle router: computes every expert
+  kBound,    // oracle router, a token's top neurons: computes all that it then leaves out
   kMethod,
 };
 

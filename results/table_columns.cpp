@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 #include <sstream>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "results/distinction.h"
 
@@ -28,13 +30,16 @@ Column column_of(const DescribedRun& run, const std::string& metric) {
 
 class ColumnList {
  public:
-  void add(const DescribedRun& run, const Metric& metric) {
-    if (!seen_.insert(run.bench + "\n" + metric.name + "\n" + metric.unit + "\n" + direction(metric)).second) return;
-    Column column = column_of(run, metric.name);
-    column.unit = metric.unit;
-    column.direction = metric.direction;
-    columns_.push_back({run.bench, column});
-    benches_.insert(run.bench);
+  void add(const DescribedRun& run) {
+    std::unordered_set<std::string>& seen = seen_[run.bench];
+    for (const Metric& metric : run.record->metrics) {
+      if (!seen.insert(metric.name + "\n" + metric.unit + "\n" + direction(metric)).second) continue;
+      Column column = column_of(run, metric.name);
+      column.unit = metric.unit;
+      column.direction = metric.direction;
+      columns_.push_back({run.bench, column});
+      benches_.insert(run.bench);
+    }
   }
 
   // For a task that has only failed so far, or has nothing to say of such models.
@@ -49,7 +54,8 @@ class ColumnList {
   static char direction(const Metric& metric) { return static_cast<char>('0' + static_cast<int>(metric.direction)); }
 
   std::vector<BenchColumn> columns_;
-  std::set<std::string> seen_, benches_;
+  std::unordered_map<std::string, std::unordered_set<std::string>> seen_;  // metrics of each bench
+  std::set<std::string> benches_;
 };
 
 int position_of(const Column& column) {
@@ -90,6 +96,12 @@ bool is_of_a_group(const Column& column, const std::set<std::string>& names) {
          std::all_of(asked.begin(), asked.end(), has_value);
 }
 
+// Of a latency the ratio, from where on it pays, and the rate; percentiles and ceilings are finer.
+bool is_headline_of_time(const std::string& name) {
+  return name.ends_with("/time_over_dense") || name.ends_with("/break_even_tokens") ||
+         name.ends_with("/tokens_per_second");
+}
+
 // Layers, phases, the loss on the way, all of expert load but its entropy, tasks of a group and the logarithm of a
 // perplexity that are there themselves are too fine for a table.
 bool is_headline(const Column& column, const std::set<std::string>& names) {
@@ -99,6 +111,7 @@ bool is_headline(const Column& column, const std::set<std::string>& names) {
   if (name.starts_with("expert_load/") && name != "expert_load/entropy") return false;
   if (name.ends_with("/nll") && names.contains(name.substr(0, name.size() - 3) + "ppl")) return false;
   if (column.task == kLmEval && is_of_a_group(column, names)) return false;
+  if (column.task == "kernel_latency" || column.task == "end_to_end") return is_headline_of_time(name);
   if (name == "active_ffn_share" || name == "activated_parameters/all" || name == "total_parameters") return true;
   return column.direction != Direction::kNeither || name == column.task;
 }
@@ -125,7 +138,9 @@ void tell_apart(std::vector<BenchColumn>& columns) {
   std::vector<Named> named;
   for (auto& [bench, column] : columns) {
     column.detail = detail_of(column, columns);
-    named.push_back({nlohmann::json{column.metric, column.task, column.task_options}.dump(), column.identity});
+    const nlohmann::json label = {column.metric, column.task, column.task_options};
+    // A name of a metric may be any bytes.
+    named.push_back({label.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), column.identity});
   }
   const std::vector<std::string> texts = distinctions(named);
   for (size_t index = 0; index < columns.size(); ++index) columns[index].column.distinction = texts[index];
@@ -133,9 +148,7 @@ void tell_apart(std::vector<BenchColumn>& columns) {
 
 std::vector<BenchColumn> make_columns(const std::vector<DescribedRun>& runs) {
   ColumnList list;
-  for (const DescribedRun& run : runs) {
-    for (const Metric& metric : run.record->metrics) list.add(run, metric);
-  }
+  for (const DescribedRun& run : runs) list.add(run);
   for (const DescribedRun& run : runs) list.add_if_empty(run);
   std::vector<BenchColumn> columns = list.take();
   std::stable_sort(columns.begin(), columns.end(), [](const BenchColumn& a, const BenchColumn& b) {
@@ -149,9 +162,11 @@ std::vector<BenchColumn> make_columns(const std::vector<DescribedRun>& runs) {
 }
 
 const Metric* find_metric(const DescribedRun& run, const Column& column) {
-  const auto found = run.by_metric.find(column.metric);
-  if (found == run.by_metric.end()) return nullptr;
-  const Metric& metric = found->second;
+  const auto found =
+      std::lower_bound(run.by_name.begin(), run.by_name.end(), column.metric,
+                       [](const Metric* metric, const std::string& name) { return metric->name < name; });
+  if (found == run.by_name.end() || (*found)->name != column.metric) return nullptr;
+  const Metric& metric = **found;
   return metric.unit == column.unit && metric.direction == column.direction ? &metric : nullptr;
 }
 

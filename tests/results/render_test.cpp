@@ -2,12 +2,14 @@
 #include "results/render.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <sstream>
 
 #include <gmock/gmock.h>
 
 #include "results/comparison.h"
 #include "results/markdown_table.h"
+#include "results/published_numbers.h"
 #include "tests/results/store_fixture.h"
 #include "tests/results/synthetic_runs.h"
 
@@ -245,6 +247,63 @@ TEST(RenderCsvTest, AnyNameReadsBack) {
   EXPECT_EQ(lines[1][22], "nan");
 }
 
+TEST(RenderCsvTest, WideHasALineForEachRowAndEveryValueOfTheTable) {
+  SyntheticRuns runs = tiny_sweep();
+  runs.use("cmoe", "S3A3E7", 0.857);
+  SyntheticRuns::fail(runs.convert(0, 20), "7 experts");
+  const Table table = compare_runs(runs.runs());
+  const auto lines = parse_csv(render_wide_csv(table));
+  ASSERT_THAT(lines, SizeIs(table.rows.size() + 1));
+  EXPECT_EQ(lines[0][14], "wiki/gptq-2048/ppl");
+  for (size_t row = 0; row < table.rows.size(); ++row) {
+    ASSERT_THAT(lines[row + 1], SizeIs(lines[0].size()));
+    const Cell& cell = table.rows[row].cells[0];
+    const std::string& text = lines[row + 1][14];
+    if (cell.status == CellStatus::kValue) {
+      EXPECT_EQ(std::stod(text), cell.value);
+    } else {
+      EXPECT_EQ(text, "failed");
+    }
+  }
+}
+
+// What a table says in CSV and JSON is what the database holds, to the last bit.
+TEST(RenderTextTest, ValuesReadBackEqual) {
+  SyntheticRuns runs;
+  const std::vector<double> values = {0.1, 1.0 / 3, 1e-310, 123456789.123456789, 5e22, 1e308};
+  for (const double value : values) {
+    runs.about["dtype"] = std::to_string(runs.runs().size());
+    runs.measure_perplexity(0, value);
+  }
+  const Table table = compare_runs(runs.runs());
+  const auto lines = parse_csv(render_csv(table)), wide = parse_csv(render_wide_csv(table));
+  const auto json = nlohmann::json::parse(render_json(table, {}));
+  for (size_t row = 0; row < values.size(); ++row) {
+    const double value = values[std::stoul(table.rows[row].about.dtype)];
+    EXPECT_EQ(std::strtod(lines[row + 1][22].c_str(), nullptr), value);
+    EXPECT_EQ(std::strtod(wide[row + 1][14].c_str(), nullptr), value);
+    EXPECT_EQ(json["rows"][row]["cells"][0]["value"].get<double>(), value);
+  }
+}
+
+TEST(RenderMarkdownTest, PublishedNumbersAreApartMarkedAndOnlyOnRequest) {
+  const Table table = compare_runs(tiny_sweep().runs());
+  EXPECT_THAT(render_markdown(table, {}), testing::Not(HasSubstr("arXiv")));
+  const std::string text = render_markdown(table, {.with_published = true});
+  EXPECT_THAT(text, HasSubstr("\n### Published numbers, quoted\n"));
+  EXPECT_THAT(text, HasSubstr(" 7.32 § "));
+  EXPECT_THAT(text, HasSubstr("\n§ Quoted from the source named, not measured here"));
+}
+
+TEST(PublishedNumbersTest, EveryOneIsANumberWithASource) {
+  for (const PublishedNumber& number : published_numbers()) {
+    EXPECT_GT(std::strtod(number.value, nullptr), 0) << number.value;
+    for (const char* text : {number.model, number.method, number.metric, number.protocol, number.source}) {
+      EXPECT_STRNE(text, "") << number.value;
+    }
+  }
+}
+
 TEST(RenderJsonTest, HoldsTheWholeTable) {
   const auto json =
       nlohmann::json::parse(render_json(compare_runs(tiny_sweep().runs()), {"moebench report --format json"}));
@@ -300,12 +359,18 @@ TEST_F(RenderTest, ReportsFromADatabase) {
   EXPECT_THAT(render(store, parse_report_format("json"), {}), StartsWith("{\n  \"schema\": \"moebench/1\""));
 }
 
+TEST_F(RenderTest, QuotedNumbersAreNotMixedIntoCsv) {
+  const ResultStore store = open();
+  EXPECT_THROW(render(store, ReportFormat::kCsv, {.with_published = true}), std::invalid_argument);
+  EXPECT_THROW(render(store, ReportFormat::kWideCsv, {.with_published = true}), std::invalid_argument);
+}
+
 TEST(RenderFormatTest, UnknownFormatNamesTheKnown) {
   try {
     parse_report_format("xml");
     FAIL() << "accepted";
   } catch (const std::invalid_argument& error) {
-    EXPECT_STREQ(error.what(), "report: unknown format 'xml'; known: csv json markdown");
+    EXPECT_STREQ(error.what(), "report: unknown format 'xml'; known: csv csv-wide html json latex markdown terminal");
   }
 }
 

@@ -1,0 +1,133 @@
+#include <map>
+
+#include <fmt/format.h>
+
+#include "results/cell_text.h"
+#include "results/latex_text.h"
+#include "results/number_format.h"
+#include "results/published_numbers.h"
+#include "results/ranking.h"
+#include "results/render.h"
+#include "results/shown_table.h"
+#include "results/table_legend.h"
+
+namespace moebench {
+namespace {
+
+constexpr const char* kHead =
+    "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}; UTF-8, as LaTeX is since 2018.\n";
+
+// What a paper has no room for; it is in the legend of the other formats.
+bool is_printed(const ShownColumn& column) { return column.title != "calibration text"; }
+
+std::string ranked(Rank rank, const std::string& text) {
+  if (rank == Rank::kBest) return "\\textbf{" + text + "}";
+  return rank == Rank::kSecond ? "\\underline{" + text + "}" : text;
+}
+
+// "46.21 ± 0.30" with the deviation as a subscript.
+std::string value_text(const ShownCell& cell) {
+  constexpr std::string_view kBetween = " ± ";
+  const size_t between = cell.text.find(kBetween);
+  if (!cell.value || between == std::string::npos) return ranked(cell.rank, escape_latex(cell.text));
+  return ranked(cell.rank, escape_latex(cell.text.substr(0, between))) + "\\ensuremath{_{\\pm " +
+         escape_latex(cell.text.substr(between + kBetween.size())) + "}}";
+}
+
+std::string cell_text(const ShownCell& cell) {
+  std::string text = value_text(cell);
+  if (cell.overlaps_calibration) text += "\\ensuremath{^\\dagger}";
+  if (cell.overlaps_retraining) text += "\\ensuremath{^\\ddagger}";
+  return text + escape_latex(cell.note);
+}
+
+std::string group_of(const Row& row) {
+  return fmt::format("{} {} {}", row.kind == RowKind::kDense, rounded_ratio(row), row.about.retrained_tokens);
+}
+
+// A heading of two lines where it is long: metric names break at their slashes.
+std::string heading(const ShownColumn& column) {
+  std::string title;
+  for (const char letter : column.title) title += letter == '/' ? std::string("/\n") : std::string(1, letter);
+  std::string lines;
+  for (size_t begin = 0; begin <= title.size();) {
+    const size_t end = std::min(title.find('\n', begin), title.size());
+    lines += (lines.empty() ? "" : "\\\\") + escape_latex(title.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  lines += escape_latex(direction_arrow(column.direction));
+  if (title.find('\n') == std::string::npos) return lines;
+  return fmt::format("\\begin{{tabular}}[b]{{@{{}}{}@{{}}}}{}\\end{{tabular}}", column.is_number ? "r" : "l", lines);
+}
+
+std::string rows_of(const ShownTable& shown) {
+  std::string text;
+  for (size_t row = 0; row < shown.rows.size(); ++row) {
+    if (row > 0 && group_of(*shown.rows[row]) != group_of(*shown.rows[row - 1])) text += "\\midrule\n";
+    std::string line;
+    for (const ShownColumn& column : shown.columns) {
+      if (is_printed(column)) line += (line.empty() ? "" : " & ") + cell_text(column.cells[row]);
+    }
+    text += line + " \\\\\n";
+  }
+  return text;
+}
+
+std::string caption_of(const ShownTable& shown, const TableLegend& legend) {
+  std::string text = escape_latex(shown.model + ". " + join(legend.before, " "));
+  if (legend.has_ranks) {
+    text += std::string(" \\textbf{Best} and \\underline{second best} ") + escape_latex(kRankSentence);
+  }
+  for (const std::string& sentence : legend.marks) text += " " + escape_latex(sentence);
+  for (const std::string& warning : legend.warnings) text += " \\textbf{" + escape_latex(warning) + "}";
+  return text;
+}
+
+// n, shots, options, machine: below the table, in small.
+std::string facts_of(const TableLegend& legend) {
+  std::string text = "\\par\\smallskip\\begin{minipage}{\\linewidth}\\footnotesize\\raggedright\n";
+  for (const std::string& fact : legend.facts) text += escape_latex(fact) + ".\\\\\n";
+  return text + "\\end{minipage}\n";
+}
+
+std::string table_of(const ShownTable& shown, const TableLegend& legend) {
+  std::string alignment, titles;
+  for (const ShownColumn& column : shown.columns) {
+    if (!is_printed(column)) continue;
+    alignment += column.is_number ? "r" : "l";
+    titles += (titles.empty() ? "" : " & ") + heading(column);
+  }
+  return "\\begin{table}\n\\centering\n\\caption{" + caption_of(shown, legend) +
+         "}\n\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n\\begin{tabular}{" + alignment +
+         "}\n\\toprule\n" + titles + " \\\\\n\\midrule\n" + rows_of(shown) + "\\bottomrule\n\\end{tabular}}\n" +
+         facts_of(legend) + "\\end{table}\n";
+}
+
+std::string published_text() {
+  const auto line = [](const std::vector<std::string>& cells) {
+    std::vector<std::string> escaped;
+    for (const std::string& cell : cells) escaped.push_back(escape_latex(cell));
+    return join(escaped, " & ") + " \\\\\n";
+  };
+  std::string text = "\\begin{table}\n\\centering\n\\caption{Published numbers. " + escape_latex(kPublishedSentence) +
+                     "}\n\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n\\begin{tabular}{"
+                     "lllrlrll}\n\\toprule\n" +
+                     line(published_header()) + "\\midrule\n";
+  for (const std::vector<std::string>& row : published_rows()) text += line(row);
+  return text + "\\bottomrule\n\\end{tabular}}\n\\end{table}\n";
+}
+
+}  // namespace
+
+std::string render_latex(const Table& table, const ReportOptions& options) {
+  const TableLegend legend = table_legend(table);
+  std::string text = kHead;
+  if (!options.command.empty()) text += "% Made by: " + one_line(options.command) + "\n";
+  if (table.rows.empty()) return text + "% No runs to compare yet.\n";
+  for (const ShownTable& shown : shown_tables(table)) text += table_of(shown, legend);
+  if (options.with_published) text += published_text();
+  for (const std::string& failure : legend.failures) text += "% failed: " + one_line(failure) + "\n";
+  return text;
+}
+
+}  // namespace moebench
