@@ -104,7 +104,8 @@ std::string render_json(const Table& table, const ReportOptions& options) {
   for (const Row& row : table.rows) {
     text += (&row == &table.rows.front() ? "\n    " : ",\n    ") + dump(to_json(row, table.columns), -1);
   }
-  return text + "\n  ]\n}\n";
+  text += "\n  ]\n}\n";
+  return text;
 }
 
 }  // namespace moebench
