@@ -19,6 +19,7 @@
 #define __host__
 #define __launch_bounds__(...)
 
+// NOLINTBEGIN(readability-identifier-naming): the names are CUDA's.
 struct alignas(16) uint4 {
   uint32_t x, y, z, w;
 };
@@ -29,6 +30,7 @@ struct dim3 {
 };
 
 inline thread_local dim3 threadIdx(0), blockIdx(0), gridDim(1);
+// NOLINTEND(readability-identifier-naming)
 
 namespace moebench::kernels::cuda_on_cpu {
 
@@ -69,6 +71,7 @@ inline int lane() { return static_cast<int>(threadIdx.x % 32); }
 
 }  // namespace moebench::kernels::cuda_on_cpu
 
+// NOLINTBEGIN(readability-identifier-naming)
 // What of the device's functions is used.
 inline void __syncthreads() { moebench::kernels::cuda_on_cpu::wait_for_block(); }
 inline void __syncwarp() { moebench::kernels::cuda_on_cpu::exchange(0); }
@@ -141,6 +144,7 @@ template <class Kernel>
 cudaError_t cudaFuncSetAttribute(Kernel, cudaFuncAttribute, int) {
   return cudaSuccess;
 }
+// NOLINTEND(readability-identifier-naming)
 
 namespace moebench::kernels::cuda {
 
