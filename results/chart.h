@@ -24,6 +24,7 @@ struct ChartSeries {
   std::string label;
   bool has_line = true;
   bool is_bound = false;           // hollow marks: no competitor
+  std::optional<size_t> style;     // colour and mark, so that a name keeps them from chart to chart; none: its position
   std::vector<ChartPoint> points;  // ascending by x
   std::vector<ChartLevel> levels;
 };

@@ -8,7 +8,7 @@
 namespace moebench {
 namespace {
 
-constexpr size_t kFirstLine = 31, kSecondLine = 40;  // characters that fit
+constexpr size_t kFirstLine = 27, kSecondLine = 32;  // characters that fit
 
 double height_of(const ChartLabel& label) { return label.second_line.empty() ? 18 : 33; }
 

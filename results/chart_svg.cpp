@@ -192,6 +192,8 @@ class Drawing {
     svg_ += fmt::format("<path class=\"frontier\" d=\"{}H{}\"/>\n", path, coordinate(kWidth - kRight));
   }
 
+  size_t style_of(size_t series) const { return chart_.series[series].style.value_or(series); }
+
   void draw_series(size_t index) {
     const ChartSeries& series = chart_.series[index];
     std::string points, marks;
@@ -204,7 +206,7 @@ class Drawing {
                              coordinate(y_(*point.low)), coordinate(y_(*point.high)), coordinate(x - 3));
       }
       const bool is_hollow = series.is_bound || point.is_marked;
-      marks += "<g>" + mark(index, x, y, point.is_marked ? 6.5 : 4.5, is_hollow) + "<title>" +
+      marks += "<g>" + mark(style_of(index), x, y, point.is_marked ? 6.5 : 4.5, is_hollow) + "<title>" +
                escape_markup(tooltip(series, point)) + "</title></g>";
     }
     if (points.empty()) return;
@@ -212,7 +214,7 @@ class Drawing {
     for (const ChartLevel& level : series.levels) {
       levels += fmt::format("M{} {}H{}", coordinate(x_(level.from)), coordinate(y_(level.y)), coordinate(x_(level.to)));
     }
-    svg_ += fmt::format("<g class=\"s{}\">", index % kNumSeriesStyles);
+    svg_ += fmt::format("<g class=\"s{}\">", style_of(index) % kNumSeriesStyles);
     if (series.has_line) svg_ += "<polyline class=\"line\" points=\"" + points + "\"/>";
     if (!levels.empty()) svg_ += "<path class=\"level\" d=\"" + levels + "\"/>";
     svg_ += marks + "</g>\n";
@@ -233,11 +235,11 @@ class Drawing {
         text("quiet", left, label.y + 4.5, label.first_line);
         continue;
       }
-      svg_ += fmt::format("<g class=\"s{}\"><title>{}</title>", *label.series % kNumSeriesStyles,
+      svg_ += fmt::format("<g class=\"s{}\"><title>{}</title>", style_of(*label.series) % kNumSeriesStyles,
                           escape_markup(chart_.series[*label.series].label));
       svg_ += fmt::format("<path class=\"leader\" d=\"M{} {}L{} {}\"/>", coordinate(x_(label.anchor.x) + 6),
                           coordinate(y_(label.anchor.y)), coordinate(left - 4), coordinate(label.y));
-      svg_ += mark(*label.series, left + 5, label.y, 4.5, chart_.series[*label.series].is_bound);
+      svg_ += mark(style_of(*label.series), left + 5, label.y, 4.5, chart_.series[*label.series].is_bound);
       text("", left + 16, label.y + 4.5, label.first_line);
       if (!label.second_line.empty()) text("quiet small", left + 16, label.y + 18, label.second_line);
       svg_ += "</g>\n";

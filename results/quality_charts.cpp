@@ -7,6 +7,7 @@
 #include <set>
 #include <string_view>
 
+#include "results/distinction.h"
 #include "results/number_format.h"
 #include "results/ranking.h"
 #include "results/shown_table.h"
@@ -115,11 +116,33 @@ class Size {
   std::vector<size_t> columns_;
 };
 
+// "llama_moe (split=random), oracle router": shorter than in the table, for beside a line there is little room.
+std::string label_of(const Row& row) {
+  std::string label = row.about.method + (row.options.empty() ? "" : " (" + row.options + ")");
+  if (row.kind == RowKind::kBound) label += row.about.is_oracle() ? ", oracle router" : ", bound";
+  return label + bracketed(row.distinction);
+}
+
+// Of each label a number, the same in all charts of a table.
+std::map<std::string, size_t> styles_of(const Table& table) {
+  std::map<std::string, size_t> styles;
+  for (const Row& row : table.rows) {
+    if (row.kind != RowKind::kDense) styles.emplace(label_of(row), styles.size());
+  }
+  return styles;
+}
+
 class SeriesList {
  public:
-  ChartSeries& named(const std::string& label) {
+  explicit SeriesList(const Table& table) : styles_(styles_of(table)) {}
+
+  // suffix: of the label, for what the chart tells apart beyond it.
+  ChartSeries& of(const Row& row, const std::string& suffix = "") {
+    const std::string label = label_of(row) + suffix;
     const auto [found, is_new] = position_.emplace(label, series_.size());
-    if (is_new) series_.push_back({.label = label});
+    if (is_new) {
+      series_.push_back({.label = label, .is_bound = row.kind == RowKind::kBound, .style = styles_.at(label_of(row))});
+    }
     return series_[found->second];
   }
   std::vector<ChartSeries> take() {
@@ -131,6 +154,7 @@ class SeriesList {
   }
 
  private:
+  std::map<std::string, size_t> styles_;
   std::vector<ChartSeries> series_;
   std::map<std::string, size_t> position_;
 };
@@ -150,7 +174,7 @@ std::vector<ChartPoint> frontier_of(std::vector<ChartPoint> points, Direction di
 
 Chart pareto_chart(const Table& table, const Rows& rows, size_t column, int64_t retrained_tokens) {
   const Size size(table, rows);
-  SeriesList list;
+  SeriesList list(table);
   std::vector<ChartPoint> competing;
   Chart chart;
   for (const Row* row : rows) {
@@ -163,8 +187,7 @@ Chart pareto_chart(const Table& table, const Rows& rows, size_t column, int64_t 
       continue;
     }
     if (row->about.retrained_tokens != retrained_tokens) continue;
-    ChartSeries& series = list.named(row_label(*row));
-    series.is_bound = row->kind == RowKind::kBound;
+    ChartSeries& series = list.of(*row);
     series.points.push_back(point_of(*row, column, *x));
     if (!series.is_bound) competing.push_back(series.points.back());
   }
@@ -188,13 +211,12 @@ bool belongs(const Row& row, int64_t ratio) {
 }
 
 Chart retraining_chart(const Table& table, const Rows& rows, size_t column, int64_t ratio) {
-  SeriesList list;
+  SeriesList list(table);
   Chart chart;
   std::set<double> marks;
   for (const Row* row : rows) {
     if (!belongs(*row, ratio) || !has_value(*row, column)) continue;
-    ChartSeries& series = list.named(row_label(*row) + " " + row->about.shape);
-    series.is_bound = row->kind == RowKind::kBound;
+    ChartSeries& series = list.of(*row, " " + row->about.shape);
     series.points.push_back(point_of(*row, column, static_cast<double>(row->about.retrained_tokens)));
   }
   for (ChartSeries& series : list.take()) {

@@ -91,7 +91,7 @@ TEST(ChartLabelsTest, LongNamesAreCutBetweenCharacters) {
       {});
   const auto placed = labels.placed([](const ChartPoint&) { return 0.0; }, 0, 100);
   EXPECT_EQ(placed[0].first_line, "static_pruning S6A0E8");
-  EXPECT_EQ(placed[0].second_line, "größegrößegrößegrößegrößegrößegrößegröße");
+  EXPECT_EQ(placed[0].second_line, "größegrößegrößegrößegrößegrößegr…");
 }
 
 void measure(SyntheticRuns& runs, double perplexity, double parameters) {
@@ -128,8 +128,25 @@ TEST(ParetoChartTest, AMethodIsASeriesAndDenseAreLines) {
       EXPECT_EQ(series.points[0].x, 60);
       EXPECT_EQ(series.points[1].y, 30);
     }
-    EXPECT_EQ(series.is_bound, series.label == "a with oracle router (bound)");
+    EXPECT_EQ(series.is_bound, series.label == "a, oracle router");
   }
+}
+
+TEST(ParetoChartTest, ANameKeepsItsStyleFromChartToChart) {
+  SyntheticRuns runs;
+  for (const int64_t tokens : {0, 1000}) {
+    for (const char* method : {"a", "b"}) {
+      if (tokens > 0 && std::string(method) == "a") continue;
+      runs.use(method, "S3A3E8", 0.75);
+      runs.about["retrained_tokens"] = tokens;
+      runs.measure_perplexity(0, 30);
+    }
+  }
+  const std::vector<Chart> charts = pareto_charts(compare_runs(runs.runs()));
+  ASSERT_THAT(charts, SizeIs(2));
+  EXPECT_EQ(charts[0].series.at(1).label, "b");
+  EXPECT_EQ(charts[1].series.at(0).label, "b");
+  EXPECT_EQ(charts[0].series[1].style, charts[1].series[0].style);
 }
 
 TEST(ParetoChartTest, FrontierIsWhatNobodyBeatsInBothAndBoundsDoNotCompete) {
