@@ -25,6 +25,26 @@ std::string ranked(Rank rank, const std::string& text) {
   return rank == Rank::kSecond ? "\\underline{" + text + "}" : text;
 }
 
+// lines: LaTeX already, joined by \\\\.
+std::string stacked(const char* alignment, const std::string& lines) {
+  return fmt::format("\\begin{{tabular}}[b]{{@{{}}{}@{{}}}}{}\\end{{tabular}}", alignment, lines);
+}
+
+// "static_pruning (criterion=flap, propagate=dense)": what stands in brackets in small lines below, for options of some
+// methods are longer than a page is wide.
+std::string name_text(const ShownColumn& column, const std::string& text) {
+  const size_t open = text.find(" ("), close = text.find(')', std::min(open, text.size()));
+  if (open == std::string::npos || close == std::string::npos) return escape_latex(text);
+  std::string lines = escape_latex(text.substr(0, open) + text.substr(close + 1));
+  const std::string inner = text.substr(open + 2, close - open - 2);
+  for (size_t begin = 0; begin < inner.size();) {
+    const size_t end = std::min(inner.find(", ", begin), inner.size());
+    lines += "\\\\[-2pt]{\\scriptsize " + escape_latex(inner.substr(begin, end - begin)) + "}";
+    begin = end + 2;
+  }
+  return stacked(column.is_number ? "r" : "l", lines);
+}
+
 // "46.21 ± 0.30" with the deviation as a subscript.
 std::string value_text(const ShownCell& cell) {
   constexpr std::string_view kBetween = " ± ";
@@ -34,8 +54,9 @@ std::string value_text(const ShownCell& cell) {
          escape_latex(cell.text.substr(between + kBetween.size())) + "}}";
 }
 
-std::string cell_text(const ShownCell& cell) {
-  std::string text = value_text(cell);
+std::string cell_text(const ShownColumn& column, const ShownCell& cell) {
+  const bool is_name = column.title == "method" || column.title == "retraining tokens";
+  std::string text = is_name ? name_text(column, cell.text) : value_text(cell);
   if (cell.overlaps_calibration) text += "\\ensuremath{^\\dagger}";
   if (cell.overlaps_retraining) text += "\\ensuremath{^\\ddagger}";
   return text + escape_latex(cell.note);
@@ -57,7 +78,7 @@ std::string heading(const ShownColumn& column) {
   }
   lines += escape_latex(direction_arrow(column.direction));
   if (title.find('\n') == std::string::npos) return lines;
-  return fmt::format("\\begin{{tabular}}[b]{{@{{}}{}@{{}}}}{}\\end{{tabular}}", column.is_number ? "r" : "l", lines);
+  return stacked(column.is_number ? "r" : "l", lines);
 }
 
 std::string rows_of(const ShownTable& shown) {
@@ -66,7 +87,7 @@ std::string rows_of(const ShownTable& shown) {
     if (row > 0 && group_of(*shown.rows[row]) != group_of(*shown.rows[row - 1])) text += "\\midrule\n";
     std::string line;
     for (const ShownColumn& column : shown.columns) {
-      if (is_printed(column)) line += (line.empty() ? "" : " & ") + cell_text(column.cells[row]);
+      if (is_printed(column)) line += (line.empty() ? "" : " & ") + cell_text(column, column.cells[row]);
     }
     text += line + " \\\\\n";
   }
