@@ -1,4 +1,4 @@
-#include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -17,6 +17,8 @@ namespace {
 constexpr const char* kHead =
     "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}; UTF-8, as LaTeX is since 2018.\n";
 
+constexpr std::string_view kRetrainingTitle = "retraining tokens";
+
 // What a paper has no room for; it is in the legend of the other formats.
 bool is_printed(const ShownColumn& column) { return column.title != "calibration text"; }
 
@@ -26,8 +28,10 @@ std::string ranked(Rank rank, const std::string& text) {
 }
 
 // lines: LaTeX already, joined by \\\\.
-std::string stacked(const char* alignment, const std::string& lines) {
-  return fmt::format("\\begin{{tabular}}[b]{{@{{}}{}@{{}}}}{}\\end{{tabular}}", alignment, lines);
+// position: "t" stands on the first line, "b" on the last.
+std::string stacked(const char* position, const ShownColumn& column, const std::string& lines) {
+  return fmt::format("\\begin{{tabular}}[{}]{{@{{}}{}@{{}}}}{}\\end{{tabular}}", position, column.is_number ? "r" : "l",
+                     lines);
 }
 
 // "static_pruning (criterion=flap, propagate=dense)": what stands in brackets in small lines below, for options of some
@@ -42,7 +46,7 @@ std::string name_text(const ShownColumn& column, const std::string& text) {
     lines += "\\\\[-2pt]{\\scriptsize " + escape_latex(inner.substr(begin, end - begin)) + "}";
     begin = end + 2;
   }
-  return stacked(column.is_number ? "r" : "l", lines);
+  return stacked("t", column, lines);
 }
 
 // "46.21 ± 0.30" with the deviation as a subscript.
@@ -55,8 +59,9 @@ std::string value_text(const ShownCell& cell) {
 }
 
 std::string cell_text(const ShownColumn& column, const ShownCell& cell) {
-  const bool is_name = column.title == "method" || column.title == "retraining tokens";
-  std::string text = is_name ? name_text(column, cell.text) : value_text(cell);
+  // The recipe, which is mostly the same for all, is said below the table.
+  if (column.title == kRetrainingTitle) return cell.text.substr(0, cell.text.find(' '));
+  std::string text = column.title == "method" ? name_text(column, cell.text) : value_text(cell);
   if (cell.overlaps_calibration) text += "\\ensuremath{^\\dagger}";
   if (cell.overlaps_retraining) text += "\\ensuremath{^\\ddagger}";
   return text + escape_latex(cell.note);
@@ -78,7 +83,7 @@ std::string heading(const ShownColumn& column) {
   }
   lines += escape_latex(direction_arrow(column.direction));
   if (title.find('\n') == std::string::npos) return lines;
-  return stacked(column.is_number ? "r" : "l", lines);
+  return stacked("b", column, lines);
 }
 
 std::string rows_of(const ShownTable& shown) {
@@ -105,8 +110,14 @@ std::string caption_of(const ShownTable& shown, const TableLegend& legend) {
 }
 
 // n, shots, options, machine: below the table, in small.
-std::string facts_of(const TableLegend& legend) {
+std::string facts_of(const ShownTable& shown, const TableLegend& legend) {
   std::string text = "\\par\\smallskip\\begin{minipage}{\\linewidth}\\footnotesize\\raggedright\n";
+  std::set<std::string> recipes;
+  for (const Row* row : shown.rows) {
+    if (row->about.retrained_tokens == 0 || row->about.retrain_recipe.empty()) continue;
+    recipes.insert("retrained by " + row->about.retrain_recipe + " on " + join(row->about.retrain_texts, ", "));
+  }
+  for (const std::string& recipe : recipes) text += escape_latex(recipe) + ".\\\\\n";
   for (const std::string& fact : legend.facts) text += escape_latex(fact) + ".\\\\\n";
   return text + "\\end{minipage}\n";
 }
@@ -121,7 +132,7 @@ std::string table_of(const ShownTable& shown, const TableLegend& legend) {
   return "\\begin{table}\n\\centering\n\\caption{" + caption_of(shown, legend) +
          "}\n\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n\\begin{tabular}{" + alignment +
          "}\n\\toprule\n" + titles + " \\\\\n\\midrule\n" + rows_of(shown) + "\\bottomrule\n\\end{tabular}}\n" +
-         facts_of(legend) + "\\end{table}\n";
+         facts_of(shown, legend) + "\\end{table}\n";
 }
 
 std::string published_text() {
