@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "results/night_comparison.h"
+#include "results/baseline_nights.h"
 
 namespace moebench {
 

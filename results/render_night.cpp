@@ -69,7 +69,7 @@ std::string table_of(const std::vector<const NightRow*>& rows) {
         interval_text(*row),
         is_tested ? worsening_text(*row, row->evidence->threshold) : "",
         is_tested ? format_number(row->adjusted_p) : "",
-        verdict == "ok" ? verdict : "**" + verdict + "**",
+        verdict == "ok" || verdict == "new" ? verdict : "**" + verdict + "**",
         escape_markdown(row->note),
     };
     for (size_t column = 0; column < columns.size(); ++column) columns[column].cells.push_back(cells[column]);

@@ -24,8 +24,11 @@ struct Command {
   std::function<int()> (*define)(CLI::App& command);
 };
 
+std::function<int()> define_baseline(CLI::App& command);
+std::function<int()> define_bisect(CLI::App& command);
 std::function<int()> define_compare(CLI::App& command);
 std::function<int()> define_convert(CLI::App& command);
+std::function<int()> define_db(CLI::App& command);
 std::function<int()> define_eval(CLI::App& command);
 std::function<int()> define_score(CLI::App& command);
 std::function<int()> define_generate(CLI::App& command);
@@ -33,6 +36,7 @@ std::function<int()> define_tokenize(CLI::App& command);
 std::function<int()> define_inspect(CLI::App& command);
 std::function<int()> define_latency(CLI::App& command);
 std::function<int()> define_methods(CLI::App& command);
+std::function<int()> define_nightly(CLI::App& command);
 std::function<int()> define_plan(CLI::App& command);
 std::function<int()> define_report(CLI::App& command);
 std::function<int()> define_retrain(CLI::App& command);

@@ -17,16 +17,6 @@ namespace {
 
 constexpr int kRunFailed = 4;
 
-std::string random_uuid() {
-  std::random_device device;
-  std::array<uint32_t, 4> words;
-  for (uint32_t& word : words) word = device();
-  words[1] = (words[1] & 0xffff0fff) | 0x4000;      // version 4
-  words[2] = (words[2] & 0x3fffffff) | 0x80000000;  // RFC 4122 variant
-  return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:04x}{:08x}", words[0], words[1] >> 16, words[1] & 0xffff,
-                     words[2] >> 16, words[2] & 0xffff, words[3]);
-}
-
 // The value of the first "name : value" line of /proc/cpuinfo.
 std::string cpuinfo(const std::string& name) {
   std::ifstream file("/proc/cpuinfo");
@@ -59,6 +49,16 @@ std::string os_name(const utsname& system) {
 
 double seconds_since_epoch() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+std::string random_uuid() {
+  std::random_device device;
+  std::array<uint32_t, 4> words;
+  for (uint32_t& word : words) word = device();
+  words[1] = (words[1] & 0xffff0fff) | 0x4000;      // version 4
+  words[2] = (words[2] & 0x3fffffff) | 0x80000000;  // RFC 4122 variant
+  return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:04x}{:08x}", words[0], words[1] >> 16, words[1] & 0xffff,
+                     words[2] >> 16, words[2] & 0xffff, words[3]);
 }
 
 RunRecord make_run(const SweepCell& cell, double started, const std::string& error) {

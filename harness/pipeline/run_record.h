@@ -10,6 +10,8 @@ namespace moebench {
 
 double seconds_since_epoch();
 
+std::string random_uuid();  // RFC 4122, version 4
+
 // A record of the cell that began at `started` and ends now, completed unless error says why not.
 RunRecord make_run(const SweepCell& cell, double started, const std::string& error = "");
 

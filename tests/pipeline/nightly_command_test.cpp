@@ -41,9 +41,9 @@ class NightlyCommandTest : public SweepFixture {
     arguments.insert(arguments.end(), {"--threads", "1"});
     return run_program(folder_.path(), arguments);
   }
-  // Six rounds rank well enough for p-values of 2 / 924; times are judged by nobody where the machine is busy.
+  // Times are measured, and no change of theirs matters: the machine may be busy.
   ProgramResult nightly(std::vector<std::string> more = {}) const {
-    std::vector<std::string> arguments = {"nightly",   "tiny.toml", "--rounds",       "6",
+    std::vector<std::string> arguments = {"nightly",   "tiny.toml", "--rounds",       "2",
                                           "--retries", "0",         "--min-slowdown", "900"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return program(arguments);
@@ -73,7 +73,7 @@ TEST_F(NightlyCommandTest, MeasuresAnewEveryNightAndComparesWithTheBest) {
   for (const RunRecord& run : all) ++stages[run.stage + run.config.value("task", "")];
   EXPECT_EQ(stages["convert"], 2);
   EXPECT_EQ(stages["measureperplexity"], 2 * 2);
-  EXPECT_EQ(stages["measurekernel_latency"], 2 * 2 * 6) << "each night both models six times";
+  EXPECT_EQ(stages["measurekernel_latency"], 2 * 2 * 2) << "each night both models twice";
   EXPECT_FALSE(std::filesystem::exists(folder_ / "tiny.sqlite.night"));
   for (const char* file : {"nightly.md", "junit.xml", "google_benchmark.json", "bencher.json",
                            "benchmark_action_smaller_is_better.json", "benchmark_action_bigger_is_better.json"}) {

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "results/night_comparison.h"
+#include "results/baseline_nights.h"
 #include "results/resampling.h"
 #include "results/verdict.h"
 
