@@ -46,6 +46,7 @@ bool has_points(const Chart& chart) {
 }
 
 std::vector<double> ticks_of(double low, double high, Scale scale) {
+  if (!std::isfinite(low) || !std::isfinite(high)) return {};
   if (!(high > low)) return {low};
   if (scale == Scale::kLinear) return linear_ticks(low, high);
   for (const std::vector<double>& factors : {std::vector<double>{1, 2, 3, 4, 5, 6, 8}, {1, 2, 5}, {1, 3}, {1}}) {

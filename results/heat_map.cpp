@@ -18,7 +18,7 @@ constexpr int kSteps = 4;  // of colour, each way: an octave is two
 
 // From -kSteps (a quarter of the mean or less) over 0 (even) to kSteps (four times it or more).
 int step_of(double share, double mean) {
-  if (share <= 0) return -kSteps;
+  if (!(share > 0 && mean > 0)) return -kSteps;
   return std::clamp(static_cast<int>(std::lround(2 * std::log2(share / mean))), -kSteps, kSteps);
 }
 

@@ -23,7 +23,7 @@ a { color: var(--link); text-underline-offset: 2px; }
 small, .quiet { color: var(--quiet); } small { font-size: .8125rem; }
 nav a { margin-right: 1rem; white-space: nowrap; }
 .summary { max-width: 62rem; } .summary li { margin: .3rem 0; }
-.notes { font-size: .875rem; color: var(--quiet); max-width: 62rem; }
+.notes { font-size: .875rem; color: var(--quiet); max-width: 62rem; overflow-wrap: anywhere; }
 .notes .warning, .failed { color: var(--alarm); }
 .scroll { overflow-x: auto; margin: .75rem 0; border: 1px solid var(--rule); border-radius: 6px; }
 .scroll:focus-visible, summary:focus-visible, button:focus-visible { outline: 2px solid var(--link); outline-offset: 1px; }
@@ -59,7 +59,7 @@ pre { margin: .5rem 0; padding: .7rem .9rem; background: var(--soft); border-rad
 code, pre, .hash { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; }
 .hash { font-size: .8125rem; }
 @media (max-width: 40rem) { body { padding: 1.25rem .9rem 3rem; font-size: 16px; }
-  .comparison th.name { min-width: 9rem; max-width: 11rem; } th, td { padding: .4rem .5rem; } }
+  .comparison th.name { min-width: 10.2rem; max-width: 11rem; } th, td { padding: .4rem .5rem; } }
 @media print {
   @page { size: A4 landscape; margin: 11mm; }
   body { max-width: none; padding: 0; font-size: 9.5pt; } nav { display: none; }

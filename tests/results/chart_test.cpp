@@ -66,6 +66,22 @@ TEST(ChartSvgTest, ChartsWithoutPointsOrWithOneAreStillPictures) {
   EXPECT_THAT(draw_chart(one), Not(HasSubstr("nan")));
 }
 
+TEST(ChartSvgTest, TheLargestAndSmallestNumbersAreDrawn) {
+  const std::vector<double> values = {1e-310, 1.7e308, -1.7e308, 0, 5e15, 5e15 + 1};
+  for (const Scale scale : {Scale::kLinear, Scale::kLogarithmic}) {
+    for (const double one : values) {
+      for (const double other : values) {
+        const Chart chart{.x = {.scale = scale},
+                          .y = {.scale = scale},
+                          .series = {{.label = "a", .points = {{.x = one, .y = other}, {.x = other, .y = one}}}}};
+        const std::string svg = draw_chart(chart);
+        EXPECT_THAT(svg, Not(testing::ContainsRegex("nan|inf[^o]"))) << one << " " << other;
+        EXPECT_LT(svg.size(), 20000) << "not too many ticks";
+      }
+    }
+  }
+}
+
 TEST(ChartSvgTest, AFileOfItsOwnCarriesItsStyle) {
   const std::string svg = standalone_svg(draw_chart({.title = "t"}));
   EXPECT_THAT(svg, testing::StartsWith("<svg xmlns=\"http://www.w3.org/2000/svg\""));
