@@ -8,7 +8,7 @@ const std::vector<Command>& commands() {
       {"plan", "the cells of a sweep and their state, nothing executed", define_plan},
       {"slurm", "a sweep as a job array of a cluster", define_slurm},
       {"status", "how far a sweep is, and what its processes are at", define_status},
-      {"report", "the comparison table of a database", define_report},
+      {"report", "tables and figures of a database: for a terminal, a page, a paper, a program", define_report},
       {"compare", "two rows of a database on the same items: differences, intervals, tests", define_compare},
       {"nightly", "a sweep measured again: did anything get worse since an earlier night?", define_nightly},
       {"baseline", "names for nights that later ones are compared with", define_baseline},
