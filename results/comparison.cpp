@@ -49,8 +49,10 @@ std::vector<RowRuns> group(const std::vector<DescribedRun>& runs) {
     if (run.is_measurement()) continue;
     const std::string& key = run.is_conversion() ? run.conversion_key : run.retraining_key;
     makers[key][run.record->seed] = &run;
-    // What was made and not measured, or could not be made, is a row all the same.
-    if (!measured.contains(key)) list.row_of(run);
+    // What was made and not measured, or could not be made, is a row all the same; but dense made to be retrained is
+    // the dense parent.
+    const bool is_dense_parent = run.about.is_dense() && !run.is_failed();
+    if (!measured.contains(key) && !is_dense_parent) list.row_of(run);
   }
   std::vector<RowRuns> rows = list.take();
   for (RowRuns& row : rows) {

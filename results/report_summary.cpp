@@ -77,10 +77,11 @@ std::string time_text(const Table& table, const Row& method) {
   return "";
 }
 
-std::string sentence(const Table& table, const Rows& rows, size_t index, int64_t ratio) {
+std::string sentence(const Table& table, const Rows& rows, size_t index, int64_t ratio, int64_t retrained_tokens) {
   const Column& column = table.columns[index];
   const Row* method = best_of(rows, index, column.direction, [&](const Row& row) {
-    return row.kind == RowKind::kMethod && rounded_ratio(row) == ratio;
+    return row.kind == RowKind::kMethod && rounded_ratio(row) == ratio &&
+           row.about.retrained_tokens == retrained_tokens;
   });
   if (method == nullptr) return "";
   const std::optional<double>& to_dense = method->cells[index].ratio_to_dense;
@@ -125,11 +126,11 @@ std::vector<std::string> summary_sentences(const Table& table) {
     });
     if (measured == columns.end()) continue;
     sentences.push_back(introduction(rows, table.columns[*measured], *measured));
-    std::set<int64_t, std::greater<>> ratios;
-    for (const Row* row : rows) ratios.insert(rounded_ratio(*row));
+    std::set<std::pair<int64_t, int64_t>> groups;  // the largest ratio first, the least retrained first
+    for (const Row* row : rows) groups.insert({-rounded_ratio(*row), row->about.retrained_tokens});
     size_t told = 0;
-    for (const int64_t ratio : ratios) {
-      const std::string text = sentence(table, rows, *measured, ratio);
+    for (const auto& [ratio, tokens] : groups) {
+      const std::string text = sentence(table, rows, *measured, -ratio, tokens);
       if (text.empty() || told++ >= kMostSentences) continue;
       sentences.push_back(text);
     }

@@ -131,7 +131,8 @@ RunDescription describe(const RunRecord& run) {
   read_object(config, "task_options", about.task_options);
   read_identity(run, about);
   read(config, "retrained_tokens", about.retrained_tokens);
-  if (about.is_dense()) {  // whatever else is said concerns conversions
+  // Whatever else is said concerns conversions; dense is one where it is made to be retrained.
+  if (about.is_dense() && run.stage != "convert") {
     about.active_ratio = 1;
     return about;
   }

@@ -52,6 +52,22 @@ TEST(RenderHtmlTest, LeadsWithWhatTheTableSays) {
                         "42.00 ± 2.83, 1.680 times dense&#39;s, ahead of static_pruning at 50.00."));
 }
 
+TEST(RenderHtmlTest, DenseMadeToBeRetrainedIsNoRowButACommand) {
+  SyntheticRuns runs;
+  runs.measure_perplexity(0, 25);
+  runs.use("dense", "S1A0E1", 1);
+  runs.convert(0, 1);
+  runs.about["retrained_tokens"] = 1000;
+  runs.about["retraining"] = {{"recipe", "common"}, {"texts", {"wiki"}}, {"window", 512}, {"budget", 1000}};
+  runs.retrain(0, 5);
+  runs.measure_perplexity(0, 20);
+  const Table table = compare_runs(runs.runs());
+  ASSERT_THAT(table.rows, testing::SizeIs(2));
+  EXPECT_EQ(table.rows[0].cells[0].value, 25);
+  EXPECT_EQ(table.rows[1].cells[0].value, 20);
+  EXPECT_THAT(html(runs), HasSubstr("moebench convert --model tiny --method dense --shape S1A0E1 "));
+}
+
 TEST(RenderHtmlTest, CellsCarryTheExactValueThatTheySortBy) {
   const std::string page = html(small_sweep());
   EXPECT_THAT(page, HasSubstr("<td class=\"best\" data-v=\"42\">42.00 ± 2.83</td>"));
