@@ -45,6 +45,21 @@ __device__ inline void unpack(const uint4& chunk, float (&values)[8]) {
   }
 }
 
+__device__ inline uint4 packed(const float (&values)[4]) {
+  return {__float_as_uint(values[0]), __float_as_uint(values[1]), __float_as_uint(values[2]),
+          __float_as_uint(values[3])};
+}
+
+__device__ inline uint4 packed(const float (&values)[8]) {
+  uint32_t words[4];
+#pragma unroll
+  for (int word = 0; word < 4; ++word) {
+    words[word] = rounded<BFloat16>(values[2 * word]).bits |
+                  static_cast<uint32_t>(rounded<BFloat16>(values[2 * word + 1]).bits) << 16;
+  }
+  return {words[0], words[1], words[2], words[3]};
+}
+
 __device__ inline float silu(float x) { return x / (1 + expf(-x)); }
 
 __device__ inline float warp_sum(float value) {

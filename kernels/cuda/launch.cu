@@ -156,9 +156,8 @@ cudaError_t launch_gate_up(const Launch& how, const DeviceNetwork& network, cons
 cudaError_t launch_activate_rows(const Launch& how, const uint4* gate_up, uint4* activations, int num_rows,
                                  int64_t row_chunks) {
   if (num_rows == 0 || row_chunks == 0) return cudaSuccess;
-  const int elements = static_cast<int>(row_chunks * sizeof(uint4) / element_size(how.dtype));
   return with_element(how.dtype, [&]<class Element>(Element*) {
-    return launch(activate_rows<Element>, dim3(num_rows), kRowThreads, 0, how.stream, gate_up, activations, elements);
+    return launch(activate_rows<Element>, dim3(num_rows), kRowThreads, 0, how.stream, gate_up, activations, row_chunks);
   });
 }
 
@@ -175,7 +174,8 @@ cudaError_t launch_down(const Launch& how, const DeviceNetwork& network, const D
 
 cudaError_t launch_sum_visits(const Launch& how, const DeviceNetwork& network, const DeviceCall& call,
                               const ManyTokens& many) {
-  const dim3 grid(divided_up(network.hidden_size, kRowThreads), call.num_tokens);
+  const int64_t columns = kRowThreads * static_cast<int64_t>(sizeof(uint4)) / element_size(how.dtype);
+  const dim3 grid(divided_up(network.hidden_size, columns), call.num_tokens);
   return with_element(how.dtype, [&]<class Element>(Element*) {
     return launch(sum_visits<Element>, grid, kRowThreads, 0, how.stream, network, call, many);
   });

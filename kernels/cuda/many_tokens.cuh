@@ -130,37 +130,61 @@ __global__ void __launch_bounds__(kRowThreads)
 // A block for each row of gate_up: what comes of its two halves.
 template <class Element>
 __global__ void __launch_bounds__(kRowThreads)
-    activate_rows(const uint4* gate_up, uint4* activations, int row_elements) {
-  const int64_t row = blockIdx.x;
-  const auto* gate = reinterpret_cast<const Element*>(gate_up) + 2 * row * row_elements;
-  auto* activation = reinterpret_cast<Element*>(activations) + row * row_elements;
-  for (int i = static_cast<int>(threadIdx.x); i < row_elements; i += kRowThreads) {
-    activation[i] = rounded<Element>(silu(to_float(gate[i])) * to_float(gate[row_elements + i]));
+    activate_rows(const uint4* gate_up, uint4* activations, int64_t row_chunks) {
+  constexpr int kElements = kChunkElements<Element>;
+  const uint4* row = gate_up + 2 * blockIdx.x * row_chunks;
+  for (int64_t chunk = threadIdx.x; chunk < row_chunks; chunk += kRowThreads) {
+    float gate[kElements], up[kElements];
+    unpack(row[chunk], gate);
+    unpack(row[row_chunks + chunk], up);
+#pragma unroll
+    for (int i = 0; i < kElements; ++i) gate[i] = silu(gate[i]) * up[i];
+    activations[blockIdx.x * row_chunks + chunk] = packed(gate);
   }
 }
 
-// Block (columns, token). In the order of the token's choices, the shared expert first: no atomics, the same bits.
+// sums += sign values, of a chunk's columns.
+template <int kElements>
+__device__ void add_floats(float (&sums)[kElements], const float* values, float sign) {
+#pragma unroll
+  for (int i = 0; i < kElements; ++i) sums[i] += sign * values[i];
+}
+
+// Block (chunks of columns, token). In the order of the token's choices, the shared expert first: no atomics, the same
+// bits.
 template <class Element>
 __global__ void __launch_bounds__(kRowThreads) sum_visits(DeviceNetwork network, DeviceCall call, ManyTokens many) {
+  constexpr int kElements = kChunkElements<Element>;
   const int token = static_cast<int>(blockIdx.y);
-  const int column = static_cast<int>(blockIdx.x * kRowThreads + threadIdx.x);
+  const int chunk = static_cast<int>(blockIdx.x * kRowThreads + threadIdx.x), column = chunk * kElements;
   if (column >= network.hidden_size) return;
-  const int64_t row_elements = many.contribution_chunks * kChunkElements<Element>;
-  const auto* contributions = reinterpret_cast<const Element*>(many.contributions) + column;
-  const auto contribution = [&](int visit) { return to_float(contributions[visit * row_elements]); };
-  float sum = network.absent_sum ? network.absent_sum[column] : 0;
-  if (network.has_shared) sum += contribution(many.first_visit[network.num_experts] + token);
+  float sums[kElements] = {};
+  const auto add_visit = [&](int visit) {
+    float values[kElements];
+    unpack(many.contributions[visit * many.contribution_chunks + chunk], values);
+    add_floats(sums, values, 1);
+  };
+  if (network.absent_sum != nullptr) add_floats(sums, network.absent_sum + column, 1);
+  if (network.has_shared) add_visit(many.first_visit[network.num_experts] + token);
   for (int choice = token * network.top_k; choice < (token + 1) * network.top_k; ++choice) {
     const int visit = many.positions[choice];
     if (visit < 0) continue;
-    sum += contribution(visit);
+    add_visit(visit);
     if (network.absent_sum == nullptr) continue;
     const int expert = call.experts[choice];
     const float* bias = network.experts[expert].absent_bias;
     const bool is_first = visit == many.first_visit[expert] || many.visit_tokens[visit - 1] != token;
-    if (bias != nullptr && is_first) sum -= bias[column];
+    if (bias != nullptr && is_first) add_floats(sums, bias + column, -1);
   }
-  static_cast<Element*>(call.output)[token * call.output_stride + column] = rounded<Element>(sum);
+  Element* output = static_cast<Element*>(call.output) + token * call.output_stride + column;
+  if (column + kElements <= network.hidden_size && reinterpret_cast<uintptr_t>(output) % sizeof(uint4) == 0) {
+    *reinterpret_cast<uint4*>(output) = packed(sums);
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < kElements; ++i) {
+    if (column + i < network.hidden_size) output[i] = rounded<Element>(sums[i]);
+  }
 }
 
 }  // namespace moebench::kernels::cuda

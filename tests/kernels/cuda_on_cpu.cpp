@@ -214,14 +214,14 @@ void Block::meet(Meeting& meeting, const Function& when_all_came) {
 
 void run_grid(dim3 grid, int threads, size_t shared_bytes, const std::function<void()>& kernel) {
   gridDim = grid;
-  for (unsigned y = 0; y < grid.y; ++y) {
-    for (unsigned x = 0; x < grid.x; ++x) {
-      blockIdx = dim3(x, y, 0);
-      Block running(threads, shared_bytes, kernel);
-      block = &running;
-      running.run();
-      block = nullptr;
-    }
+  const unsigned num_blocks = grid.x * grid.y;
+  for (unsigned i = 0; i < num_blocks; ++i) {
+    const unsigned index = is_reversed ? num_blocks - 1 - i : i;
+    blockIdx = dim3(index % grid.x, index / grid.x, 0);
+    Block running(threads, shared_bytes, kernel);
+    block = &running;
+    running.run();
+    block = nullptr;
   }
 }
 

@@ -37,7 +37,7 @@ namespace moebench::kernels::cuda_on_cpu {
 // Runs kernel() for every thread of every block.
 void run_grid(dim3 grid, int threads, size_t shared_bytes, const std::function<void()>& kernel);
 
-// Whether the threads of a block come in reversed order, to see that it does not matter.
+// Whether blocks and their threads come in reversed order, to see that it does not matter.
 inline bool is_reversed = false;
 
 void* shared_memory();

@@ -4,17 +4,12 @@
 namespace moebench::kernels {
 namespace {
 
-// Sanitizers check every product of every lane in float32, which takes minutes; cuda_on_cpu_test.cpp has some.
-#ifdef __SANITIZE_ADDRESS__
-const std::vector<Dtype> kDtypes = {Dtype::kBFloat16};
-#else
-const std::vector<Dtype> kDtypes = {Dtype::kFloat32, Dtype::kBFloat16};
-#endif
-
 MoeFfnVariant variant(const std::string& name, cuda::Strategy strategy) {
   // Few tokens at once, so that small tests have calls in parts.
   const cuda::Options options{.strategy = strategy, .most_tokens = 64};
-  return {name, "", kDtypes, [options](const MoeFfn& network) { return cuda::make_moe_ffn(network, options); }};
+  return {name, "", {Dtype::kFloat32, Dtype::kBFloat16}, [options](const MoeFfn& network) {
+            return cuda::make_moe_ffn(network, options);
+          }};
 }
 
 }  // namespace
