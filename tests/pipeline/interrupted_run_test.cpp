@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <chrono>
 #include <map>
+#include <random>
 #include <thread>
 
 #include "results/result_store.h"
@@ -92,6 +93,44 @@ TEST_F(InterruptedRunTest, KilledAtAnyMomentItEndsWithTheSameNumbers) {
   EXPECT_EQ(runs("killed.sqlite").size(), runs("whole.sqlite").size());
   EXPECT_EQ(measured(runs("killed.sqlite")), measured(runs("whole.sqlite")));
   expect_nothing_half_written("killed.sqlite");
+}
+
+// By one process, and by several: then the one that leads is killed, and what its others still write is not written
+// twice.
+TEST_F(InterruptedRunTest, KilledAtFiftyRandomMomentsItEndsWithTheSameNumbers) {
+  ASSERT_EQ(run_program(folder_.path(), arguments("whole.sqlite")).exit_code, 0);
+  const auto whole = measured(runs("whole.sqlite"));
+  std::mt19937 generator(1);
+  std::uniform_int_distribution<int> milliseconds(0, 400);
+  for (const bool has_jobs : {false, true}) {
+    int num_databases = 0;
+    std::string database;
+    std::vector<std::string> command;
+    const auto begin_another = [&] {
+      database = (has_jobs ? "jobs-" : "one-") + std::to_string(num_databases++) + ".sqlite";
+      command = arguments(database);
+      if (has_jobs) command.insert(command.end(), {"--jobs", "2"});
+    };
+    const auto end_and_compare = [&] {
+      const ProgramResult last = run_program(folder_.path(), command);
+      EXPECT_EQ(last.exit_code, 0) << last.errors;
+      EXPECT_EQ(runs(database).size(), runs("whole.sqlite").size());
+      EXPECT_EQ(measured(runs(database)), whole);
+      expect_nothing_half_written(database);
+    };
+    begin_another();
+    for (int kill_count = 0; kill_count < 50; ++kill_count) {
+      const pid_t child = start_program(folder_.path(), command);
+      std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds(generator)));
+      kill(child, SIGKILL);
+      const int exit_code = finish_program(folder_.path(), child).exit_code;
+      if (exit_code == 128 + SIGKILL) continue;
+      ASSERT_EQ(exit_code, 0);
+      end_and_compare();
+      begin_another();
+    }
+    end_and_compare();
+  }
 }
 
 TEST_F(InterruptedRunTest, SignalsStopItCleanly) {
