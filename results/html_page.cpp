@@ -33,7 +33,7 @@ th, td { padding: .4rem .7rem; text-align: right; vertical-align: baseline; whit
 th.text, td.text { text-align: left; }
 thead th { vertical-align: bottom; border-bottom: 2px solid var(--rule); font-weight: 600; white-space: normal;
   min-width: 5rem; max-width: 12rem; background: var(--ground); }
-tbody th { font-weight: 400; } tbody tr + tr > * { border-top: 1px solid var(--rule); }
+thead th.wide { min-width: 9.5rem; } tbody th { font-weight: 400; } tbody tr + tr > * { border-top: 1px solid var(--rule); }
 tr.group > * { background: var(--soft); color: var(--quiet); text-align: left; font-size: .8125rem; font-weight: 600; }
 tr.group span { position: sticky; left: .7rem; }
 .comparison th.name { position: sticky; left: 0; z-index: 1; background: var(--ground); text-align: left; white-space: normal;

@@ -14,6 +14,7 @@
 namespace moebench {
 namespace {
 
+constexpr size_t kLongTitle = 20;
 constexpr size_t kLongText = 28;  // bytes from which on a cell is cut by the page, and whole in its tooltip
 
 std::string group_of(const Row& row) {
@@ -82,8 +83,9 @@ std::string heading(const ShownColumn& column, bool is_name) {
   // The first click shows the best first; of what is neither, the largest.
   const bool ascends = column.direction == Direction::kLowerIsBetter || !column.is_number;
   return fmt::format("<th scope=\"col\" class=\"{}{}\" data-first=\"{}\"><button type=\"button\">{}{}</button></th>",
-                     column.is_number ? "" : "text", is_name ? " name" : "", ascends ? "ascending" : "descending",
-                     breakable(column.title), arrow_of(column.direction));
+                     column.is_number ? (column.title.size() > kLongTitle ? "wide" : "") : "text",
+                     is_name ? " name" : "", ascends ? "ascending" : "descending", breakable(column.title),
+                     arrow_of(column.direction));
 }
 
 }  // namespace
