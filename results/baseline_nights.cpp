@@ -68,7 +68,8 @@ Baseline best_of(const std::vector<Night>& before, const Night& tonight, size_t 
       comparable[series.key].push_back(&series);
     }
   }
-  Baseline baseline{.title = "best of the last " + std::to_string(before.size() - begin) + " nights"};
+  const size_t available = before.size() - begin;
+  Baseline baseline{.title = "best of the last " + (available == 1 ? "night" : std::to_string(available) + " nights")};
   for (const auto& [key, nights] : comparable) baseline.series.emplace(key, best_nights(nights));
   for (const auto& [key, series] : latest) baseline.series.emplace(key, *series);  // nothing compares, or it is gone
   return baseline;

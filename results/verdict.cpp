@@ -64,8 +64,8 @@ Evidence quality_evidence(const PairedItems& items, const VerdictRule& rule) {
   if (items.score == ItemScore::kNll) {
     return {difference.mean, difference.interval, rule.min_nll_change, difference.p_value};
   }
-  return {.worsening = -difference.mean,
-          .interval = {-difference.interval.high, -difference.interval.low},
+  return {.worsening = 0 - difference.mean,  // of no difference 0, not -0
+          .interval = {0 - difference.interval.high, 0 - difference.interval.low},
           .p_value = has_clusters(items.scores) ? difference.p_value : mcnemar_test(items.scores).exact_p};
 }
 
