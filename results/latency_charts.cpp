@@ -100,22 +100,26 @@ Chart latency_chart(const std::vector<const Row*>& rows, const LatencyColumns& c
   chart.description =
       "One call of a layer, router included, on inputs that it really sees: median of paired ratios with its 95 % "
       "interval (means over seeds). Below 1 the mixture is faster; a ring marks from where on it is for good.";
-  for (const auto& [tokens, ratio] : columns.by_tokens) chart.x.ticks.push_back(static_cast<double>(tokens));
-  chart.x.title = "tokens in a call";
-  chart.x.scale = Scale::kLogarithmic;
-  chart.y.title = "time / best dense";
-  chart.horizontal = {{1, "best dense"}};
-  // A disturbed measurement's interval may be huge: the medians are what the picture is for.
-  double most = 1;
-  for (const ChartSeries& series : chart.series) {
-    for (const ChartPoint& point : series.points) most = std::max(most, point.y);
-  }
-  chart.y.least = 0;
-  chart.y.most = 1.25 * most;
+  set_latency_axes(chart);
   return chart;
 }
 
 }  // namespace
+
+void set_latency_axes(Chart& chart) {
+  // A disturbed measurement's interval may be huge: the medians are what the picture is for.
+  double most = 1;
+  std::set<double> tokens;
+  for (const ChartSeries& series : chart.series) {
+    for (const ChartPoint& point : series.points) {
+      tokens.insert(point.x);
+      most = std::max(most, point.y);
+    }
+  }
+  chart.x = {.title = "tokens in a call", .scale = Scale::kLogarithmic, .ticks = {tokens.begin(), tokens.end()}};
+  chart.y = {.title = "time / best dense", .least = 0, .most = 1.25 * most};
+  chart.horizontal = {{1, "best dense"}};
+}
 
 std::vector<Chart> latency_charts(const Table& table) {
   std::map<std::string, std::vector<const Row*>> parents;

@@ -12,4 +12,7 @@ namespace moebench {
 // at 1, and marked where each becomes faster for good.
 std::vector<Chart> latency_charts(const Table& table);
 
+// What every such chart has around its series: axes from their points, and the dense line.
+void set_latency_axes(Chart& chart);
+
 }  // namespace moebench
