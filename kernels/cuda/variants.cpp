@@ -16,7 +16,9 @@ std::string reason() {
                                    cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device)}) {
     if (status == cudaSuccess) continue;
     cudaGetLastError();  // or a later call would report it again
-    return std::string("no CUDA device: ") + cudaGetErrorString(status);
+    constexpr int kMajor = CUDART_VERSION / 1000, kMinor = CUDART_VERSION % 1000 / 10;
+    return "no GPU with a driver for CUDA " + std::to_string(kMajor) + "." + std::to_string(kMinor) + ": " +
+           cudaGetErrorString(status);
   }
   if (major >= 8) return "";
   return "CUDA device " + std::to_string(device) + " has compute capability " + std::to_string(major) + "." +
