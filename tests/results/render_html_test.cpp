@@ -2,6 +2,7 @@
 #include <unistd.h>
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -73,6 +74,22 @@ TEST(RenderHtmlTest, CellsCarryTheExactValueThatTheySortBy) {
   EXPECT_THAT(page, HasSubstr("<td class=\"best\" data-v=\"42\">42.00 ± 2.83</td>"));
   EXPECT_THAT(page, HasSubstr("<td data-v=\"50\"><u>50.00</u></td>"));
   EXPECT_THAT(page, HasSubstr("<td class=\"failed\" data-v=\"\">FAILED: 7 experts do not share out 1536</td>"));
+}
+
+// What cells carry to sort by is what the database holds, to the last bit.
+TEST(RenderHtmlTest, ValuesReadBackEqual) {
+  SyntheticRuns runs;
+  const std::vector<double> values = {0.1, 1.0 / 3, 1e-310, 123456789.123456789, 1e308};
+  for (const double value : values) {
+    runs.about["dtype"] = std::to_string(runs.runs().size());
+    runs.measure_perplexity(0, value);
+  }
+  const std::string page = html(runs);
+  std::set<double> found;
+  for (size_t at = page.find("data-v=\""); at != std::string::npos; at = page.find("data-v=\"", at + 1)) {
+    found.insert(std::strtod(page.c_str() + at + std::strlen("data-v=\""), nullptr));
+  }
+  EXPECT_THAT(found, testing::IsSupersetOf(values));
 }
 
 TEST(RenderHtmlTest, EveryRowHasItsCommandsAndItsRuns) {
