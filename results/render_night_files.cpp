@@ -150,8 +150,7 @@ std::string render_night_google_benchmark(const Night& night) {
                  {"machine_class", one_line(night.machine_class)},
                  {"build", one_line(night.build)},
                  {"night", one_line(night.id)},
-                 {"sweep", one_line(night.sweep)},
-                 {"library_build_type", "release"}}},
+                 {"sweep", one_line(night.sweep)}}},
                {"benchmarks", entries}});
 }
 
