@@ -31,8 +31,8 @@ class DeviceMoeFfn : public MoeFfnKernel {
   virtual void enqueue(const MoeFfnCall& call, void* stream) const = 0;
 };
 
-// On the current device. Throws std::invalid_argument naming what of the network or the options is not sound,
-// std::runtime_error where the device has not enough memory.
+// On the current device, which must be that of later calls' threads, too. Throws std::invalid_argument naming what of
+// the network or the options is not sound, std::runtime_error where the device has not enough memory.
 std::unique_ptr<DeviceMoeFfn> make_moe_ffn(const MoeFfn& network, const Options& options);
 
 }  // namespace moebench::kernels::cuda
