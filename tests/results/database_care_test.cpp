@@ -243,6 +243,47 @@ TEST_F(DatabaseCareTest, ALockedTargetIsToBeTriedAgain) {
   EXPECT_THROW(Transaction(target, Transaction::Kind::kWrite), TryAgainError);
 }
 
+TEST_F(DatabaseCareTest, AFullDiskLeavesTheTargetAsItWas) {
+  std::vector<RunRecord> runs;
+  for (int run = 0; run < 200; ++run) {
+    const std::string name = std::to_string(run);
+    runs.push_back(run_of_cell(name, "cell-" + name, run, 20));
+  }
+  const auto large = make("large", runs);
+  make("target", {run_of_cell("a", "cell-a", 10, 20)});
+  const std::string before = hash_of("target");
+  {
+    const Database target = open_results(file("target"), OpenMode::kReadWrite);
+    target.execute("PRAGMA max_page_count = " + std::to_string(target.integer("PRAGMA page_count") + 2));
+    MergeReport report;
+    const Transaction transaction(target, Transaction::Kind::kWrite);
+    EXPECT_THROW(merge_into(target, open_results(large, OpenMode::kReadOnly), report), TryAgainError);
+  }
+  EXPECT_EQ(hash_of("target"), before);
+}
+
+// Whatever a byte says, checking and merging end with an answer or an exception, and the target stays whole.
+TEST_F(DatabaseCareTest, FlippedBytesNeverCrash) {
+  make("one", {run_of_cell("a", "cell-1", 10, 20), failure_of_cell("f", "cell-2", 3)});
+  std::ifstream source(file("one"), std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(source), {}};
+  std::mt19937_64 random(7);
+  int refused = 0;
+  for (int trial = 0; trial < 150; ++trial) {
+    std::string flipped = bytes;
+    flipped[random() % flipped.size()] ^= static_cast<char>(1 + random() % 255);
+    std::ofstream(file("flipped"), std::ios::binary) << flipped;
+    try {
+      check_database(open_results(file("flipped"), OpenMode::kReadOnly));
+      merge({file("flipped")}, "into");
+    } catch (const std::exception&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 0);
+  EXPECT_THAT(check_database(open_results(file("into"), OpenMode::kReadOnly)).problems, IsEmpty());
+}
+
 class SchemaFixtureTest : public DatabaseCareTest, public testing::WithParamInterface<int> {
  protected:
   // The fixture as a file.
