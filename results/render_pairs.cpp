@@ -219,16 +219,21 @@ std::string render_as_json(const PairedTable& table, const ReportOptions& option
 
 }  // namespace
 
+ReportFormat parse_pairs_format(const std::string& name) {
+  if (name == "markdown") return ReportFormat::kMarkdown;
+  if (name == "csv") return ReportFormat::kCsv;
+  if (name == "json") return ReportFormat::kJson;
+  throw std::invalid_argument("compare: unknown format '" + name + "'; known: csv json markdown");
+}
+
 std::string render_pairs(const PairedTable& table, ReportFormat format, const ReportOptions& options) {
   switch (format) {
     case ReportFormat::kCsv:
       return render_as_csv(table);
     case ReportFormat::kJson:
       return render_as_json(table, options);
-    case ReportFormat::kMarkdown:
-      return render_as_markdown(table, options);
     default:
-      throw std::invalid_argument("compare: writes markdown, csv and json; the other formats are report's");
+      return render_as_markdown(table, options);
   }
 }
 

@@ -17,7 +17,7 @@ struct Arguments {
 };
 
 int compare(Arguments arguments) {
-  const ReportFormat format = parse_report_format(arguments.format);
+  const ReportFormat format = parse_pairs_format(arguments.format);
   arguments.rows.adjustment = parse_adjustment(arguments.adjustment);
   refuse_to_replace(arguments.database, "--output", arguments.output);
   const ResultStore store(arguments.database, ResultStore::Mode::kReadOnly);
