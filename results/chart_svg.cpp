@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "results/chart_labels.h"
+#include "results/chart_mark.h"
 #include "results/figure_style.h"
 #include "results/markup.h"
 #include "results/number_format.h"
@@ -66,26 +67,6 @@ class Position {
   Scale scale_;
   double from_, to_, low_ = 0, high_ = 1;
 };
-
-// A filled shape of radius r around x, y: a series has its own as it has its colour.
-std::string mark(size_t shape, double x, double y, double r, bool is_hollow) {
-  const std::string css = is_hollow ? "mark hollow" : "mark";
-  const auto path = [&](const std::string& d) { return fmt::format("<path class=\"{}\" d=\"{}\"/>", css, d); };
-  const auto c = coordinate;
-  switch (shape % 5) {
-    case 0:
-      return fmt::format("<circle class=\"{}\" cx=\"{}\" cy=\"{}\" r=\"{}\"/>", css, c(x), c(y), c(r));
-    case 1:
-      return path(fmt::format("M{} {}h{}v{}h-{}z", c(x - r * .9), c(y - r * .9), c(r * 1.8), c(r * 1.8), c(r * 1.8)));
-    case 2:
-      return path(fmt::format("M{} {}l{} {} {} {} -{} {}z", c(x), c(y - r * 1.3), c(r * 1.3), c(r * 1.3), c(-r * 1.3),
-                              c(r * 1.3), c(r * 1.3), c(-r * 1.3)));
-    case 3:
-      return path(fmt::format("M{} {}l{} {}h-{}z", c(x), c(y - r * 1.2), c(r * 1.2), c(r * 2.1), c(r * 2.4)));
-    default:
-      return path(fmt::format("M{} {}l-{} -{}h{}z", c(x), c(y + r * 1.2), c(r * 1.2), c(r * 2.1), c(r * 2.4)));
-  }
-}
 
 class Drawing {
  public:
@@ -206,7 +187,7 @@ class Drawing {
                              coordinate(y_(*point.low)), coordinate(y_(*point.high)), coordinate(x - 3));
       }
       const bool is_hollow = series.is_bound || point.is_marked;
-      marks += "<g>" + mark(style_of(index), x, y, point.is_marked ? 6.5 : 4.5, is_hollow) + "<title>" +
+      marks += "<g>" + draw_mark(style_of(index), x, y, point.is_marked ? 6.5 : 4.5, is_hollow) + "<title>" +
                escape_markup(tooltip(series, point)) + "</title></g>";
     }
     if (points.empty()) return;
@@ -239,7 +220,7 @@ class Drawing {
                           escape_markup(chart_.series[*label.series].label));
       svg_ += fmt::format("<path class=\"leader\" d=\"M{} {}L{} {}\"/>", coordinate(x_(label.anchor.x) + 6),
                           coordinate(y_(label.anchor.y)), coordinate(left - 4), coordinate(label.y));
-      svg_ += mark(style_of(*label.series), left + 5, label.y, 4.5, chart_.series[*label.series].is_bound);
+      svg_ += draw_mark(style_of(*label.series), left + 5, label.y, 4.5, chart_.series[*label.series].is_bound);
       text("", left + 16, label.y + 4.5, label.first_line);
       if (!label.second_line.empty()) text("quiet small", left + 16, label.y + 18, label.second_line);
       svg_ += "</g>\n";

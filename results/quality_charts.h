@@ -8,10 +8,6 @@
 
 namespace moebench {
 
-// Indices of the columns that say how good a model is: headline metrics with a better direction of tasks that measure
-// neither time nor routing.
-std::vector<size_t> quality_columns(const Table& table);
-
 // For each dense parent, quality column and number of retraining tokens one chart: a series for each method with its
 // sizes, the dense parent as lines, and the frontier of those that compete. x: activated parameters, or the share of
 // active neurons where nobody counted.

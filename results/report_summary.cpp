@@ -2,20 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <set>
 
 #include <fmt/format.h>
 
 #include "results/number_format.h"
-#include "results/quality_charts.h"
+#include "results/quality_series.h"
 #include "results/ranking.h"
 #include "results/shown_table.h"
 
 namespace moebench {
 namespace {
-
-using Rows = std::vector<const Row*>;
 
 constexpr size_t kMostSentences = 6;  // of one parent
 
@@ -25,7 +22,7 @@ bool has_value(const Row& row, size_t column) {
 }
 
 // The best of those that meet the condition; null if there is none.
-const Row* best_of(const Rows& rows, size_t column, Direction direction, auto&& condition) {
+const Row* best_of(const RowPointers& rows, size_t column, Direction direction, auto&& condition) {
   const Row* best = nullptr;
   for (const Row* row : rows) {
     if (!has_value(*row, column) || !condition(*row)) continue;
@@ -47,7 +44,7 @@ std::string retraining_text(const Row& row) {
 }
 
 // ", behind static_pruning at 27.63": how the best method stands to the best control of its size and retraining.
-std::string beside_control(const Rows& rows, const Row& method, const Column& column, size_t index) {
+std::string beside_control(const RowPointers& rows, const Row& method, const Column& column, size_t index) {
   const Row* control = best_of(rows, index, column.direction, [&](const Row& row) {
     return row.kind == RowKind::kControl && rounded_ratio(row) == rounded_ratio(method) &&
            row.about.retrained_tokens == method.about.retrained_tokens;
@@ -77,7 +74,8 @@ std::string time_text(const Table& table, const Row& method) {
   return "";
 }
 
-std::string sentence(const Table& table, const Rows& rows, size_t index, int64_t ratio, int64_t retrained_tokens) {
+std::string sentence(const Table& table, const RowPointers& rows, size_t index, int64_t ratio,
+                     int64_t retrained_tokens) {
   const Column& column = table.columns[index];
   const Row* method = best_of(rows, index, column.direction, [&](const Row& row) {
     return row.kind == RowKind::kMethod && rounded_ratio(row) == ratio &&
@@ -92,7 +90,7 @@ std::string sentence(const Table& table, const Rows& rows, size_t index, int64_t
                      beside_control(rows, *method, column, index), time_text(table, *method));
 }
 
-std::string introduction(const Rows& rows, const Column& column, size_t index) {
+std::string introduction(const RowPointers& rows, const Column& column, size_t index) {
   std::set<std::string> methods;
   for (const Row* row : rows) {
     if (row->kind == RowKind::kMethod) methods.insert(row->about.method);
@@ -104,23 +102,12 @@ std::string introduction(const Rows& rows, const Column& column, size_t index) {
                      dense ? "the dense parent has " + value_text(*dense, index) : "the dense parent was not measured");
 }
 
-std::vector<Rows> rows_by_parent(const Table& table) {
-  std::vector<Rows> parents;
-  std::map<std::string, size_t> position;
-  for (const Row& row : table.rows) {
-    const auto [found, is_new] = position.emplace(row.about.parent_key(), parents.size());
-    if (is_new) parents.emplace_back();
-    parents[found->second].push_back(&row);
-  }
-  return parents;
-}
-
 }  // namespace
 
 std::vector<std::string> summary_sentences(const Table& table) {
   const std::vector<size_t> columns = quality_columns(table);
   std::vector<std::string> sentences;
-  for (const Rows& rows : rows_by_parent(table)) {
+  for (const RowPointers& rows : rows_by_parent(table)) {
     const auto measured = std::find_if(columns.begin(), columns.end(), [&](size_t column) {
       return std::any_of(rows.begin(), rows.end(), [&](const Row* row) { return has_value(*row, column); });
     });
