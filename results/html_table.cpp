@@ -8,7 +8,6 @@
 #include "results/distinction.h"
 #include "results/markup.h"
 #include "results/number_format.h"
-#include "results/ranking.h"
 #include "results/table_legend.h"
 
 namespace moebench {
@@ -16,15 +15,6 @@ namespace {
 
 constexpr size_t kLongTitle = 20;
 constexpr size_t kLongText = 28;  // bytes from which on a cell is cut by the page, and whole in its tooltip
-
-std::string group_of(const Row& row) {
-  if (row.kind == RowKind::kDense) return "Dense parent";
-  const int64_t ratio = rounded_ratio(row);
-  std::string text =
-      ratio > 0 ? format_percent(static_cast<double>(ratio) / 1000) + " of the neurons active" : "No size";
-  if (row.about.retrained_tokens == 0) return text + ", not retrained";
-  return text + ", retrained on " + std::to_string(row.about.retrained_tokens) + " tokens";
-}
 
 std::string tag_of(const Row& row) {
   if (row.kind == RowKind::kBound) return " <span class=\"tag\">bound</span>";
@@ -98,7 +88,7 @@ std::string html_comparison(const ShownTable& shown, const std::map<const Row*, 
   html += "</tr></thead>\n<tbody>\n";
   std::string group;
   for (size_t row = 0; row < shown.rows.size(); ++row) {
-    if (std::string now = group_of(*shown.rows[row]); now != group) {
+    if (std::string now = group_title(*shown.rows[row]); now != group) {
       group = std::move(now);
       html += fmt::format("<tr class=\"group\"><th scope=\"rowgroup\" colspan=\"{}\"><span>{}</span></th></tr>\n",
                           shown.columns.size(), escape_markup(group));

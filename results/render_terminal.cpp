@@ -29,6 +29,8 @@ std::string text_of(const ShownCell& cell, bool with_colour) {
 
 std::string table_of(const ShownTable& shown, const ReportOptions& options) {
   std::vector<TerminalColumn> columns;
+  std::vector<std::string> headings;
+  for (const Row* row : shown.rows) headings.push_back("· " + group_title(*row));
   for (const ShownColumn& column : shown.columns) {
     TerminalColumn lines{{column.title + direction_arrow(column.direction)}, column.is_number, {}};
     for (size_t row = 0; row < column.cells.size(); ++row) {
@@ -37,7 +39,7 @@ std::string table_of(const ShownTable& shown, const ReportOptions& options) {
     }
     columns.push_back(std::move(lines));
   }
-  return one_line(shown.model) + "\n\n" + terminal_table(columns, options.width, options.with_colour) + "\n";
+  return one_line(shown.model) + "\n\n" + terminal_table(columns, options.width, options.with_colour, headings) + "\n";
 }
 
 std::string published_text(const ReportOptions& options) {

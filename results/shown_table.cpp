@@ -6,6 +6,7 @@
 #include "results/cell_text.h"
 #include "results/distinction.h"
 #include "results/number_format.h"
+#include "results/ranking.h"
 
 namespace moebench {
 namespace {
@@ -126,6 +127,15 @@ std::string shown_title(const Column& column) {
   if (column.metric == "conversion/peak_memory") return "peak memory";
   if (column.metric == "retraining/seconds") return "retraining, s";
   return column.metric + (column.detail.empty() ? "" : " (" + column.detail + ")") + bracketed(column.distinction);
+}
+
+std::string group_title(const Row& row) {
+  if (row.kind == RowKind::kDense) return "Dense parent";
+  const int64_t ratio = rounded_ratio(row);
+  std::string text =
+      ratio > 0 ? format_percent(static_cast<double>(ratio) / 1000) + " of the neurons active" : "No size";
+  if (row.about.retrained_tokens == 0) return text + ", not retrained";
+  return text + ", retrained on " + std::to_string(row.about.retrained_tokens) + " tokens";
 }
 
 double active_share(const Table& table, const Row& row) {

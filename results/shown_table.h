@@ -38,6 +38,9 @@ std::vector<ShownTable> shown_tables(const Table& table);
 // "wiki/gptq-2048/ppl (max_windows=5) [version 1]", "activated parameters".
 std::string shown_title(const Column& column);
 
+// Of the rows that compete with each other: "50 % of the neurons active, retrained on 1000 tokens", "Dense parent".
+std::string group_title(const Row& row);
+
 // The share of neurons that a token visits: as measured, or else what the shape says; 0 if neither is known.
 double active_share(const Table& table, const Row& row);
 

@@ -69,8 +69,9 @@ size_t width_of(const TerminalColumn& column) {
 
 class Blocks {
  public:
-  Blocks(const std::vector<TerminalColumn>& columns, size_t width, bool with_colour)
-      : columns_(columns), with_colour_(with_colour) {
+  Blocks(const std::vector<TerminalColumn>& columns, size_t width, bool with_colour,
+         const std::vector<std::string>& headings)
+      : columns_(columns), with_colour_(with_colour), headings_(headings), width_(width) {
     for (const TerminalColumn& column : columns) widths_.push_back(width_of(column));
     if (width > 0 && !widths_.empty()) widths_[0] = std::min(widths_[0], std::max(width / 2, kLeastName));
     divide(width);
@@ -107,6 +108,12 @@ class Blocks {
     return line + "\n";
   }
 
+  std::string heading(size_t row) const {
+    const std::string line = one_line(headings_[row]);
+    const std::string text = width_ > 0 ? shortened(line, width_) : line;
+    return with_colour_ ? escape_of(TerminalMark::kFaint) + text + "\x1b[0m\n" : text + "\n";
+  }
+
   std::string block_text(const std::vector<size_t>& block) const {
     std::string text = line(block, [](const TerminalColumn& column) { return column.title; });
     size_t width = 0;
@@ -114,6 +121,7 @@ class Blocks {
     for (size_t each = 0; each < width; ++each) text += "─";
     text += "\n";
     for (size_t row = 0; row < columns_.front().cells.size(); ++row) {
+      if (row < headings_.size() && (row == 0 || headings_[row] != headings_[row - 1])) text += heading(row);
       text += line(block, [&](const TerminalColumn& column) { return column.cells[row]; });
     }
     return text;
@@ -121,6 +129,8 @@ class Blocks {
 
   const std::vector<TerminalColumn>& columns_;
   const bool with_colour_;
+  const std::vector<std::string>& headings_;
+  const size_t width_;
   std::vector<size_t> widths_;
   std::vector<std::vector<size_t>> blocks_;
 };
@@ -136,8 +146,9 @@ size_t screen_width(const std::string& text) {
   return width;
 }
 
-std::string terminal_table(const std::vector<TerminalColumn>& columns, size_t width, bool with_colour) {
-  return Blocks(columns, width, with_colour).text();
+std::string terminal_table(const std::vector<TerminalColumn>& columns, size_t width, bool with_colour,
+                           const std::vector<std::string>& headings) {
+  return Blocks(columns, width, with_colour, headings).text();
 }
 
 std::string wrapped(const std::string& text, size_t width, const std::string& indent) {

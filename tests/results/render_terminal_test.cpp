@@ -41,6 +41,12 @@ TEST(TerminalTableTest, WhatDoesNotFitFollowsBelowWithTheNamesAgain) {
             "name  first\n───────────\na         1\n\nname  second\n────────────\na          2\n");
 }
 
+TEST(TerminalTableTest, HeadingsStandAboveTheRowsThatShareThem) {
+  const std::vector<TerminalColumn> columns = {{{"n"}, false, {{"a"}, {"b"}, {"c"}}},
+                                               {{"v"}, true, {{"1"}, {"2"}, {"3"}}}};
+  EXPECT_EQ(terminal_table(columns, 0, false, {"one", "one", "two"}), "n  v\n────\none\na  1\nb  2\ntwo\nc  3\n");
+}
+
 TEST(TerminalTableTest, MarksAreEscapesOnlyWhereColourIsWanted) {
   const std::vector<TerminalColumn> columns = {{{"n"}, false, {{"x"}}}, {{"v"}, true, {{"1", TerminalMark::kBold}}}};
   EXPECT_THAT(terminal_table(columns, 0, true), HasSubstr("\x1b[1m1\x1b[0m"));
