@@ -47,8 +47,8 @@ class SlurmCommandTest : public SweepFixture {
     chmod((folder_ / name).c_str(), 0755);
   }
 
-  ProgramResult slurm(std::vector<std::string> more) const {
-    std::vector<std::string> arguments = {"slurm", "tiny.toml", "--out", "out", "--pack", "1"};
+  ProgramResult slurm(std::vector<std::string> more, const std::string& pack = "1") const {
+    std::vector<std::string> arguments = {"slurm", "tiny.toml", "--out", "out", "--pack", pack};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run_program(folder_.path(), arguments);
   }
@@ -96,7 +96,8 @@ TEST_F(SlurmCommandTest, ShardsThatAreMergedAreTheSweep) {
 }
 
 TEST_F(SlurmCommandTest, ATaskThatIsToldToStopLeavesWhatItHasAndIsQueuedAgain) {
-  ASSERT_EQ(slurm({"--set", "seeds=[0]"}).exit_code, 0);
+  write_sweep(kMethods, "[[tasks]]\nname = \"expert_load\"\noptions = { text = \"test.txt\", window = 48 }\n");
+  ASSERT_EQ(slurm({"--set", "seeds=[0]"}, /*pack=*/"100").exit_code, 0);
   // The program is told to stop when it has begun; the script says so, keeps it, and asks for another turn.
   const std::string script = (folder_ / "out/array.sbatch").string();
   setenv("SLURM_ARRAY_JOB_ID", "7", 1);
