@@ -34,7 +34,7 @@ MOEBENCH_INLINE void store_floats(float* address, Vector values) {
 template <class Operations>
 MOEBENCH_INLINE typename Operations::Vector exponential(typename Operations::Vector x) {
   using Vector = typename Operations::Vector;
-  typedef int Integers __attribute__((vector_size(sizeof(Vector))));
+  typedef unsigned Integers __attribute__((vector_size(sizeof(Vector))));  // what overflows is not kept
   const auto times_plus = [](Vector a, Vector b, float c) { return Operations::fused(a, b, Vector{} + c); };
   constexpr float kRounder = 12582912;  // 1.5 * 2^23: adding it leaves an integer in the low bits
   const Vector clamped = x < -87.0f ? Vector{} - 87.0f : x;
