@@ -10,20 +10,19 @@ using Json = nlohmann::json;
 
 constexpr size_t kHashSize = 64, kShownHash = 12;
 
-std::string shown(const Json& value) {
+}  // namespace
+
+std::string shown_value(const Json& value) {
   if (!value.is_string()) return value.dump();
   const std::string text = value.get<std::string>();
   return text.size() == kHashSize ? text.substr(0, kShownHash) + "…" : text;
 }
 
-// "/model/weights" is "model.weights".
 std::string field_name(const std::string& pointer) {
   std::string name = pointer.substr(1);
   std::replace(name.begin(), name.end(), '/', '.');
   return name;
 }
-
-}  // namespace
 
 std::vector<std::string> distinctions(const std::vector<Named>& things) {
   std::vector<Json> fields;
@@ -40,7 +39,7 @@ std::vector<std::string> distinctions(const std::vector<Named>& things) {
     }
     std::string text;
     for (const std::string& field : differing) {
-      text += (text.empty() ? "" : ", ") + field_name(field) + " " + shown(fields[one].at(field));
+      text += (text.empty() ? "" : ", ") + field_name(field) + " " + shown_value(fields[one].at(field));
     }
     texts.push_back(text);
   }

@@ -17,6 +17,10 @@ struct Named {
 // where there are none.
 std::vector<std::string> distinctions(const std::vector<Named>& things);
 
+// How a field of a flattened identity is told to people: "/model/weights" is "model.weights", a hash is cut short.
+std::string field_name(const std::string& pointer);
+std::string shown_value(const nlohmann::json& value);
+
 // " [version 1]"; "" for "".
 std::string bracketed(const std::string& distinction);
 

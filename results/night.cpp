@@ -8,6 +8,7 @@
 #include <set>
 
 #include "results/cell_text.h"
+#include "results/distinction.h"
 #include "results/resampling.h"
 #include "results/run_description.h"
 #include "results/table.h"
@@ -16,8 +17,6 @@ namespace moebench {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr size_t kHashSize = 64, kShownHash = 12;
 
 // What RunRecord::config says of the night; all that is there, or nothing.
 struct NightEntry {
@@ -61,19 +60,6 @@ std::string cell_key(const RunRecord& run, const RunDescription& about) {
 }
 
 bool is_of_a_layer(const std::string& metric) { return metric.find("/layer-") != std::string::npos; }
-
-std::string shown(const Json& value) {
-  if (!value.is_string()) return value.dump();
-  const std::string text = value.get<std::string>();
-  return text.size() == kHashSize ? text.substr(0, kShownHash) + "…" : text;
-}
-
-// "/model/weights" is "model.weights".
-std::string field_name(const std::string& pointer) {
-  std::string name = pointer.substr(1);
-  std::replace(name.begin(), name.end(), '/', '.');
-  return name;
-}
 
 Json flat_identity(const RunRecord& run) {
   const auto found = run.config.is_object() ? run.config.find("identity") : run.config.end();
@@ -176,7 +162,8 @@ std::vector<std::string> fingerprint_differences(const RunRecord& then, const Ru
   for (const std::string& field : fields) {
     const Json before = was.value(field, Json()), after = is.value(field, Json());
     if (before != after)
-      lines.push_back(one_line(field_name(field) + ": " + shown(before) + " then, " + shown(after) + " now"));
+      lines.push_back(
+          one_line(field_name(field) + ": " + shown_value(before) + " then, " + shown_value(after) + " now"));
   }
   return lines;
 }

@@ -168,7 +168,8 @@ std::function<int()> define_run(CLI::App& command) {
   command.add_option("--cells", arguments->cells_file)->group("");
   command
       .add_option("--only", arguments->only_file, "only the cells of this file, one key a line, as `slurm` writes it")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->excludes("--jobs", "--cell-timeout", "--keep-going");
   return [arguments] {
     if (!arguments->dry_run) {
       const bool needs_job = arguments->cell_timeout_seconds > 0 || !arguments->keep_going;

@@ -1,7 +1,8 @@
 // moebench slurm: a sweep as a job array of a cluster.
 #include <cstdio>
-#include <fstream>
+#include <cstdlib>
 #include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

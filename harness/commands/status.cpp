@@ -2,7 +2,6 @@
 #include <unistd.h>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <thread>
@@ -58,11 +57,8 @@ std::string remaining_text(const std::map<std::string, StageCount>& stages) {
 
 // What a process last said, and how long ago.
 std::string sign_of_life(const std::filesystem::path& log) {
-  std::ifstream file(log);
-  std::string last = "nothing said yet";
-  for (std::string line; std::getline(file, line);) {
-    if (!line.empty()) last = line;
-  }
+  std::string last = last_line(log);
+  if (last.empty()) last = "nothing said yet";
   std::error_code error;
   const auto written = std::filesystem::last_write_time(log, error);
   if (error) return last;
@@ -70,8 +66,7 @@ std::string sign_of_life(const std::filesystem::path& log) {
   return fmt::format("{} ago: {}", duration_text(age), last);
 }
 
-std::string describe(const SweepPlan& plan, const std::filesystem::path& database) {
-  const ArtifactFolder artifacts(database);
+std::string describe(const SweepPlan& plan, const std::filesystem::path& database, const ArtifactFolder& artifacts) {
   const RecordedCells recorded = read_recorded(database);
   const std::vector<SweepCellStatus> cells = cell_statuses(plan, recorded, artifacts);
   std::map<std::string, StageCount> stages = count_stages(cells, recorded);
@@ -112,12 +107,13 @@ std::function<int()> define_status(CLI::App& command) {
     const SweepSpec spec = read_sweep(arguments->sweep);
     const std::filesystem::path database = database_path(arguments->sweep, spec);
     const SweepPlan plan = plan_sweep(spec);
+    const ArtifactFolder artifacts(database);
     const bool is_terminal = isatty(STDOUT_FILENO) == 1;
     for (;;) {
-      const std::string text = describe(plan, database);
+      const std::string text = describe(plan, database, artifacts);
       std::fputs(((arguments->watches && is_terminal ? "\033[H\033[2J" : "") + text).c_str(), stdout);
       std::fflush(stdout);
-      if (!arguments->watches || !ArtifactFolder(database).is_locked()) return 0;
+      if (!arguments->watches || !artifacts.is_locked()) return 0;
       std::this_thread::sleep_for(std::chrono::seconds(2));
     }
   };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include "results/result_store.h"
@@ -26,12 +27,17 @@ class ArtifactFolder {
 
   // Of the file as it is. Throws std::runtime_error if it cannot be read.
   ArtifactRecord describe(const std::string& key) const;
-  // The file is there and is the one that the run recorded.
+  // The file is there and is the one that the run recorded. A file is read again only when it was written again.
   bool holds(const RunRecord& run) const;
 
  private:
   std::filesystem::path database_, folder_;
   int lock_descriptor_ = -1;
+  struct KnownHash {
+    std::filesystem::file_time_type written;
+    std::string sha256;
+  };
+  mutable std::map<std::filesystem::path, KnownHash> known_hashes_;
 };
 
 }  // namespace moebench

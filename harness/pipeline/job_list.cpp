@@ -14,6 +14,15 @@ std::filesystem::path list_of(const std::filesystem::path& folder) { return fold
 
 }  // namespace
 
+std::string last_line(const std::filesystem::path& log) {
+  std::ifstream stream(log);
+  std::string last;
+  for (std::string line; std::getline(stream, line);) {
+    if (!line.empty()) last = line;
+  }
+  return last;
+}
+
 JobList::JobList(const std::filesystem::path& folder) : folder_(folder) {
   std::error_code error;
   std::filesystem::create_directories(folder_, error);

@@ -14,6 +14,9 @@ struct RunningJob {
   double started = 0;  // seconds since the epoch
 };
 
+// The last line of a log that is not empty; "" if there is none.
+std::string last_line(const std::filesystem::path& log);
+
 // A file in the folder, whole at any moment.
 class JobList {
  public:

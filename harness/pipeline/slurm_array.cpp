@@ -77,7 +77,7 @@ class Groups {
 
 std::string header(const SlurmOptions& options, const std::string& job_name) {
   std::string text = "#!/bin/bash\n#SBATCH --job-name=" + job_name + "\n";
-  text += "#SBATCH --chdir=" + options.working_folder + "\n";
+  text += "#SBATCH --chdir=" + shell_quoted(options.working_folder) + "\n";
   for (const std::string& directive : options.directives) text += "#SBATCH " + directive + "\n";
   return text;
 }
@@ -163,7 +163,7 @@ std::string array_script(const SlurmOptions& options, const std::string& job_nam
   text += fmt::format("#SBATCH --time={}\n#SBATCH --signal=B:TERM@{}\n#SBATCH --requeue\n#SBATCH --open-mode=append\n",
                       options.time_limit, options.signal_seconds);
   if (options.cpus_per_task > 0) text += fmt::format("#SBATCH --cpus-per-task={}\n", options.cpus_per_task);
-  text += "#SBATCH --output=" + (options.out / "logs" / "%A_%a.log").string() + "\n";
+  text += "#SBATCH --output=" + shell_quoted((options.out / "logs" / "%A_%a.log").string()) + "\n";
   return text + filled(kTaskScript, {{"@OUT@", shell_quoted(options.out.string())},
                                      {"@NAME@", shell_quoted(options.database.filename().string())},
                                      {"@PROGRAM@", shell_quoted(options.program)},
@@ -171,8 +171,8 @@ std::string array_script(const SlurmOptions& options, const std::string& job_nam
 }
 
 std::string merge_script(const SlurmOptions& options, const std::string& job_name) {
-  const std::string text =
-      header(options, job_name + "-merge") + "#SBATCH --output=" + (options.out / "logs" / "merge.log").string() + "\n";
+  const std::string text = header(options, job_name + "-merge") +
+                           "#SBATCH --output=" + shell_quoted((options.out / "logs" / "merge.log").string()) + "\n";
   return text + filled(kMergeScript, {{"@OUT@", shell_quoted(options.out.string())},
                                       {"@DATABASE@", shell_quoted(options.database.string())},
                                       {"@NAME@", shell_quoted(options.database.filename().string())},

@@ -1,8 +1,9 @@
 #include "harness/pipeline/sweep_jobs.h"
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
-#include <fstream>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -29,15 +30,6 @@ struct UnitRun {
   int tries = 0;
   double not_before = 0;  // seconds since the epoch
 };
-
-std::string last_line(const std::filesystem::path& file) {
-  std::ifstream stream(file);
-  std::string last;
-  for (std::string line; std::getline(stream, line);) {
-    if (!line.empty()) last = line;
-  }
-  return last;
-}
 
 std::string how_it_ended(const JobEnd& end, const std::filesystem::path& log, double timeout_seconds) {
   if (end.timed_out) return fmt::format("stopped after {:.0f} s (--cell-timeout)", timeout_seconds);
@@ -68,6 +60,8 @@ class JobsRun {
       while (start_what_can_be() || pool_.num_running() > 0) {
         throw_if_interrupted();
         if (const auto end = pool_.wait(0.2)) finish(*end);
+        // What is left waits for its next try.
+        if (pool_.num_running() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
       }
     } catch (const Interrupted&) {
       pool_.send(SIGTERM);

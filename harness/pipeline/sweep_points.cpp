@@ -33,6 +33,9 @@ std::vector<std::vector<Axis>> read_axes(TomlTable& table, const MethodSpec& met
   const nlohmann::json matrix = table.object("matrix");
   for (const auto& [name, values] : matrix.items()) {
     if (!values.is_array() || values.empty()) table.refuse("matrix", "." + name + " must be a list of values");
+    if (name == "active_ratios" || name == "shapes" || name == "seeds") {
+      table.refuse("matrix", "." + name + " is a list of the method itself, which is multiplied anyway");
+    }
     const bool is_set =
         method.options.contains(name) ||
         (name.starts_with("adjust.") && method.adjust.contains(name.substr(std::string("adjust.").size())));

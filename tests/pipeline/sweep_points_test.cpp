@@ -67,6 +67,9 @@ TEST_F(SweepPointsTest, WrongMatricesAreRefused) {
   EXPECT_THAT(refused("matrix = { x = 1 }\n"), HasSubstr("x.toml:8: methods[0].matrix .x must be a list"));
   EXPECT_THAT(refused("matrix = { x = [] }\n"), HasSubstr(".x must be a list"));
   EXPECT_THAT(refused("matrix = { z = [1] }\n"), HasSubstr(".z is set for all points, too"));
+  for (const char* name : {"active_ratios", "shapes", "seeds"}) {
+    EXPECT_THAT(refused("matrix = { " + std::string(name) + " = [true] }\n"), HasSubstr("a list of the method itself"));
+  }
   EXPECT_THAT(refused("zip = [\"y\"]\n"), HasSubstr("zip names 'y'"));
   EXPECT_THAT(refused("zip = [\"x\", \"active_ratios\"]\nmatrix = { x = [1, 2, 3] }\n"),
               HasSubstr("zip pairs 3 values of x with 2 of active_ratios"));
