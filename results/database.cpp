@@ -41,6 +41,17 @@ std::string read_only_uri(const std::filesystem::path& path) {
   return as_uri(path) + (log_is_missing ? "?immutable=1" : "");
 }
 
+// A writer that was killed within a transaction left its journal and half of what it wrote; opening for writing puts
+// that back. Where this one may not write, reading says so.
+void roll_back_what_was_left(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path.string() + "-journal", ignored)) return;
+  sqlite3* handle = nullptr;
+  sqlite3_open_v2(as_uri(path).c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_URI, nullptr);
+  sqlite3_exec(handle, "PRAGMA schema_version", nullptr, nullptr, nullptr);
+  sqlite3_close_v2(handle);
+}
+
 void refuse_missing(const std::filesystem::path& path, OpenMode mode) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) {
@@ -57,6 +68,7 @@ void refuse_missing(const std::filesystem::path& path, OpenMode mode) {
 Database::Database(const std::filesystem::path& path, OpenMode mode, std::chrono::milliseconds lock_timeout)
     : path_(path) {
   if (mode != OpenMode::kInMemory) refuse_missing(path, mode);
+  if (mode == OpenMode::kReadOnly) roll_back_what_was_left(path);
   const std::string name = mode == OpenMode::kInMemory   ? ":memory:"
                            : mode == OpenMode::kReadOnly ? read_only_uri(path)
                                                          : as_uri(path);

@@ -12,4 +12,8 @@ namespace moebench {
 Database open_results(const std::filesystem::path& path, OpenMode mode,
                       std::chrono::milliseconds lock_timeout = std::chrono::seconds(30));
 
+// Whether nothing was ever written to it: no such file, or one that its maker, killed, left empty.
+// Throws as Database's constructor does.
+bool is_unwritten(const std::filesystem::path& path);
+
 }  // namespace moebench

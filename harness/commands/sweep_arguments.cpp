@@ -2,6 +2,7 @@
 
 #include "harness/commands/data_folder.h"
 #include "harness/pipeline/plan_status.h"
+#include "results/open_results.h"
 
 namespace moebench {
 
@@ -28,11 +29,7 @@ std::filesystem::path database_path(const SweepArguments& arguments, const Sweep
 }
 
 RecordedCells read_recorded(const std::filesystem::path& database) {
-  std::error_code error;
-  if (!std::filesystem::exists(database, error)) {
-    if (error) throw std::runtime_error("--db " + database.string() + ": cannot be read (" + error.message() + ")");
-    return RecordedCells({});
-  }
+  if (is_unwritten(database)) return RecordedCells({});
   return RecordedCells(ResultStore(database, ResultStore::Mode::kReadOnly).runs());
 }
 

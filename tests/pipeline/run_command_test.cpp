@@ -209,6 +209,14 @@ TEST_F(RunCommandTest, UnusableDatabasesAreRefused) {
   EXPECT_THAT(sentence(2, "run", {"--db", "newer.sqlite"}), HasSubstr("newer"));
 }
 
+// A sweep that was killed as it began leaves one.
+TEST_F(RunCommandTest, AnEmptyDatabaseIsFilled) {
+  folder_.write("tiny.sqlite", "");
+  EXPECT_THAT(sweep("plan").output, HasSubstr("missing"));
+  const ProgramResult result = sweep("run");
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+}
+
 TEST_F(RunCommandTest, AFolderThatCannotBeMadeIsATryAgain) {
   folder_.write("file", "");
   EXPECT_THAT(sentence(75, "run", {"--db", "file/tiny.sqlite"}), HasSubstr("cannot be written"));

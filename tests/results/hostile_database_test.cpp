@@ -120,6 +120,23 @@ TEST_F(HostileDatabaseTest, EmptyFileIsRefusedForReadingAndFilledForWriting) {
   EXPECT_EQ(message_of_opening(Mode::kReadWrite), "opened");
 }
 
+// As a program that was killed within a transaction leaves it: changed pages in the file, and the journal beside it.
+TEST_F(HostileDatabaseTest, ReadingPutsBackWhatAKilledWriterLeft) {
+  open().add(sample_run("kept"));
+  const std::filesystem::path left = folder_ / "left.sqlite";
+  {
+    const Database writer(path_, OpenMode::kReadWrite, std::chrono::seconds(1));
+    writer.execute("PRAGMA cache_size = 1; BEGIN IMMEDIATE; DELETE FROM run; CREATE TABLE filler(text)");
+    for (int row = 0; row < 50; ++row) writer.execute("INSERT INTO filler VALUES (hex(zeroblob(5000)))");
+    std::filesystem::copy_file(path_, left);
+    std::filesystem::copy_file(path_.string() + "-journal", left.string() + "-journal");
+    writer.execute("ROLLBACK");
+  }
+  ASSERT_GT(std::filesystem::file_size(left), std::filesystem::file_size(path_)) << "pages were written";
+  EXPECT_EQ(ResultStore(left, Mode::kReadOnly).runs().size(), 1u);
+  EXPECT_FALSE(std::filesystem::exists(left.string() + "-journal"));
+}
+
 TEST_F(HostileDatabaseTest, DatabaseOfAnotherProgramIsRefusedAndNotTouched) {
   tamper("CREATE TABLE recipes(name)");
   const std::string before = read_file();
