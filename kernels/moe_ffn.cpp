@@ -1,6 +1,7 @@
 #include "kernels/moe_ffn.h"
 
 #include <stdexcept>
+#include <utility>
 
 namespace moebench::kernels {
 namespace {
@@ -49,6 +50,20 @@ void check_router(const Router& router, int64_t num_experts, int64_t hidden_size
                  "router.second");
   }
   check_optional(router.bias, dtype, "router.bias");
+}
+
+void check_assignments(const MoeFfn& network, const MoeFfnCall& call) {
+  const auto num_experts = static_cast<int64_t>(network.experts.size());
+  const auto refuse = [](int64_t token, int32_t expert, const std::string& how) {
+    require(false, "token " + std::to_string(token) + " visits expert " + std::to_string(expert) + " " + how);
+  };
+  std::vector<int64_t> last_visitor(network.experts.size(), -1);
+  for (int64_t visit = 0; visit < call.num_tokens * network.top_k; ++visit) {
+    const int32_t expert = call.experts[visit];
+    const int64_t token = visit / network.top_k;
+    if (expert < -num_experts || expert >= num_experts) refuse(token, expert, "of " + std::to_string(num_experts));
+    if (expert >= 0 && std::exchange(last_visitor[expert], token) == token) refuse(token, expert, "twice");
+  }
 }
 
 }  // namespace
@@ -102,13 +117,7 @@ void check_call(const MoeFfn& network, const MoeFfnCall& call) {
   if (network.top_k == 0 || network.router.kind != Router::Kind::kGiven) return;
   require(call.experts != nullptr, "experts is null, and the router is given");
   require(call.weights != nullptr, "weights is null, and the router is given");
-  for (int64_t visit = 0; visit < call.num_tokens * network.top_k; ++visit) {
-    const int32_t expert = call.experts[visit];
-    const auto num_experts = static_cast<int64_t>(network.experts.size());
-    require(expert >= -num_experts && expert < num_experts, "token " + std::to_string(visit / network.top_k) +
-                                                                " visits expert " + std::to_string(expert) + " of " +
-                                                                std::to_string(num_experts));
-  }
+  check_assignments(network, call);
 }
 
 }  // namespace moebench::kernels

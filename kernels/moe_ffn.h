@@ -76,7 +76,7 @@ MoeFfn dense_ffn(Dtype dtype, const GatedExpert& network);
 
 // One call. output must not overlap input. experts and weights are [T, K], dense: read where the router is kGiven, else
 // written where not null. A token's experts come best first; one that an adaptive rule leaves out stands as
-// -1 - expert, with weight 0. A visit of weight 0 is a visit.
+// -1 - expert, with weight 0. A visit of weight 0 is a visit; no expert is given twice to a token.
 struct MoeFfnCall {
   int64_t num_tokens = 0;
   const void* input = nullptr;  // [T, D]

@@ -108,12 +108,15 @@ TEST_P(CudaOnCpuTest, GivenExpertsOutOfRangeAreNotVisited) {
 TEST_P(CudaOnCpuTest, AnExpertThatATokenVisitsTwiceIsAddedTwice) {
   RandomNetwork network =
       random_network({.widths = {24, 16, 40}, .top_k = 3, .has_output_biases = true, .has_absent_biases = true});
-  Assignments given;
+  Assignments given, expected;
   for (int token = 0; token < 20; ++token) {
-    given.experts.insert(given.experts.end(), {token % 3, token % 2, token % 3});
+    const int expert = token % 3, other = (token + 1) % 3, third = (token + 2) % 3;
+    given.experts.insert(given.experts.end(), {expert, other, expert});
     given.weights.insert(given.weights.end(), {1, 0.5f, -0.25f});
+    expected.experts.insert(expected.experts.end(), {expert, other, -1 - third});
+    expected.weights.insert(expected.weights.end(), {0.75f, 0.5f, 0});
   }
-  expect_equals_reference(network, 20, 0, given, given);
+  expect_equals_reference(network, 20, 0, given, expected);
 }
 
 TEST_P(CudaOnCpuTest, SameBitsInWhateverOrderThreadsCome) {

@@ -378,12 +378,12 @@ TEST_P(MoeFfnTest, RefusesWhatCannotBe) {
 }
 
 TEST_P(MoeFfnTest, RefusesACallThatCannotBe) {
-  RandomNetwork network = random_network({.widths = {16, 16}, .top_k = 1});
+  RandomNetwork network = random_network({.widths = {16, 16}, .top_k = 2});
   const auto kernel = this->kernel(network.network);
   const std::vector<char> input = network.inputs(2, 64);
   std::vector<char> output(input.size());
-  std::vector<int32_t> experts = {0, 1};
-  std::vector<float> weights = {1, 1};
+  std::vector<int32_t> experts = {0, 1, 1, 0};
+  std::vector<float> weights = {1, 1, 1, 1};
   const auto refuses = [&](auto change, const std::string& message) {
     MoeFfnCall call{.num_tokens = 2,
                     .input = input.data(),
@@ -402,10 +402,12 @@ TEST_P(MoeFfnTest, RefusesACallThatCannotBe) {
   refuses([](MoeFfnCall& call) { call.output = static_cast<char*>(call.output) + 1; }, "output is not aligned");
   refuses([](MoeFfnCall& call) { call.input_stride = 10; }, "input_stride 10");
   refuses([](MoeFfnCall& call) { call.experts = nullptr; }, "experts is null");
-  experts[1] = 2;
+  experts[2] = 2;
   refuses([](MoeFfnCall&) {}, "token 1 visits expert 2 of 2");
-  experts[1] = -3;
+  experts[2] = -3;
   refuses([](MoeFfnCall&) {}, "token 1 visits expert -3 of 2");
+  experts[2] = 0;
+  refuses([](MoeFfnCall&) {}, "token 1 visits expert 0 twice");
 }
 
 INSTANTIATE_TEST_SUITE_P(Variants, MoeFfnTest, testing::ValuesIn(variant_cases("")), case_name);
