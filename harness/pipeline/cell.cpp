@@ -50,14 +50,19 @@ size_t num_differing_fields(const nlohmann::json& recorded, const nlohmann::json
 
 }  // namespace
 
-const std::string& SweepCell::key() const {
-  if (known_key.empty()) known_key = content_hash(identity);
-  return known_key;
-}
+// nlohmann::json keeps object keys sorted, so the text of an identity is canonical.
+SweepCell::SweepCell(const CellContent& content, std::string why_not)
+    : label(content.label),
+      stage(content.stage),
+      error(std::move(why_not)),
+      made_of(content.made_of),
+      identity_(content.identity.dump()),
+      description_(content.description.dump()),
+      key_(content_hash(std::string_view(identity_))) {}
 
 nlohmann::json SweepCell::config() const {
-  nlohmann::json config = description;
-  config["identity"] = identity;
+  nlohmann::json config = description();
+  config["identity"] = identity();
   return config;
 }
 
@@ -98,7 +103,7 @@ std::vector<std::string> identity_differences(const nlohmann::json& recorded, co
 }
 
 const RunRecord* nearest_run(const SweepCell& cell, const std::vector<RunRecord>& runs) {
-  const nlohmann::json wanted = cell.identity.flatten();
+  const nlohmann::json wanted = cell.identity().flatten();
   const RunRecord* nearest = nullptr;
   size_t fewest = 0;
   for (const RunRecord& run : runs) {

@@ -1,8 +1,8 @@
 // A stage of one cell of a sweep, its content key, and what the database knows of it.
 #pragma once
 
-#include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -11,20 +11,34 @@
 
 namespace moebench {
 
-struct SweepCell {
+// What a cell is planned from.
+struct CellContent {
   std::string label;  // "cmoe S3A3E8 seed 0 · perplexity"
-  std::string stage;  // convert, measure
-  std::string error;  // why it cannot be done, known without trying; "" if it can
+  std::string stage;  // convert, retrain, measure
   // Every field that decides the result, and nothing else: hashes of inputs, resolved settings, the stage's version. A
   // measurement's holds its conversion's whole.
   nlohmann::json identity = nlohmann::json::object();
   nlohmann::json description = nlohmann::json::object();  // what reports read beside it: names, ratios
+  std::vector<std::string> made_of;                       // keys of the conversion and the retraining that it needs
+};
 
-  // SHA-256 of the identity, which is not changed from the first call on: of many cells it is what takes time.
-  const std::string& key() const;
+class SweepCell {
+ public:
+  SweepCell() = default;
+  // error: why it cannot be done, known without trying; "" if it can.
+  explicit SweepCell(const CellContent& content, std::string error = "");
+
+  std::string label, stage, error;
+  std::vector<std::string> made_of;
+
+  const std::string& key() const { return key_; }  // SHA-256 of the identity
+  nlohmann::json identity() const { return nlohmann::json::parse(identity_); }
+  nlohmann::json description() const { return nlohmann::json::parse(description_); }
   nlohmann::json config() const;  // RunRecord::config: the description with the identity under "identity"
 
-  mutable std::string known_key;  // key()'s
+ private:
+  // As text: the trees of a hundred thousand cells are a gigabyte.
+  std::string identity_, description_, key_;
 };
 
 enum class CellState {
@@ -46,7 +60,7 @@ class RecordedCells {
 
  private:
   std::vector<RunRecord> runs_;
-  std::map<std::string, size_t> by_key_;  // the completed run of a key, or its last failed one
+  std::unordered_map<std::string, size_t> by_key_;  // the completed run of a key, or its last failed one
 };
 
 // What the run was recorded with; an empty object if that is not known.

@@ -47,7 +47,7 @@ std::vector<ConversionJob> make_jobs(const PlannedModel& model, const Conversion
   std::vector<ConversionJob> jobs;
   for (const size_t index : pass) {
     const PlannedConversion& planned = model.conversions[index];
-    nlohmann::json metadata = planned.cell.description;
+    nlohmann::json metadata = planned.cell.description();
     metadata["source"] = model.weights_hash;
     metadata["key"] = planned.cell.key();
     jobs.push_back({planned.converter.get(), planned.shape, planned.seed, std::move(metadata)});

@@ -42,10 +42,10 @@ void ModelPlanner::plan_seed(uint64_t seed) {
   for (const MethodSpec& method : plan_.spec.methods) {
     if (!has_seed(method, seed)) continue;
     for (const Layout& layout : layouts_of(method)) {
-      const std::optional<size_t> conversion = convert(method, layout, seed);
+      const std::optional<Converted> conversion = convert(method, layout, seed);
       if (!conversion) continue;
       const bool wants_oracle = method.oracle.value_or(plan_.spec.controls);
-      const PlannedConversion& planned = model_.conversions[*conversion];
+      const PlannedConversion& planned = model_.conversions[conversion->index];
       const bool is_routed = planned.cell.error.empty() && planned.shape.top_k > 0;
       measure_at_marks(*conversion, method.retraining, is_routed && wants_oracle);
       if (!planned.cell.error.empty()) continue;
@@ -101,44 +101,47 @@ void ModelPlanner::plan_retrained_dense(uint64_t seed) {
 }
 
 // The conversion as it is, if that is a mark or there are none; and after each mark's retraining.
-void ModelPlanner::measure_at_marks(size_t conversion, const std::optional<RetrainSpec>& spec, bool with_oracle) {
+void ModelPlanner::measure_at_marks(const Converted& conversion, const std::optional<RetrainSpec>& spec,
+                                    bool with_oracle) {
   std::vector<int64_t> marks = spec ? spec->tokens : std::vector<int64_t>{0};
   std::erase_if(marks, [&](int64_t tokens) {
-    nlohmann::json fields = fields_[conversion];
+    nlohmann::json fields = fields_[conversion.index];
     if (!fields.is_null()) fields["retrain_tokens"] = tokens;
     return is_left_out(fields);
   });
   if (!marks.empty() && marks.front() == 0) {
-    measure({.conversion = conversion});
-    if (with_oracle) measure({.conversion = conversion, .oracle = true});
+    measure({.conversion = conversion.index}, &conversion.content);
+    if (with_oracle) measure({.conversion = conversion.index, .oracle = true}, &conversion.content);
   }
   if (marks.empty() || marks.back() == 0) return;
   RetrainSpec retraining_spec = *spec;
   retraining_spec.tokens = marks;
-  const size_t retraining = retrain(conversion, retraining_spec);
-  for (size_t mark = 0; mark < model_.retrainings[retraining].marks.size(); ++mark) {
-    measure({.conversion = conversion, .retraining = retraining, .mark = mark});
-  }
+  retrain_and_measure(conversion, retraining_spec);
 }
 
-// Adds the retraining unless the same one is there already. Returns its index.
-size_t ModelPlanner::retrain(size_t conversion, const RetrainSpec& spec) {
-  const PlannedConversion& planned = model_.conversions[conversion];
-  PlannedRetraining retraining{.conversion = conversion};
-  const std::string error = choose_recipe(spec, *planned.converter, retraining.recipe);
+// Adds the retraining unless the same one is there already.
+void ModelPlanner::retrain_and_measure(const Converted& conversion, const RetrainSpec& spec) {
+  PlannedRetraining retraining{.conversion = conversion.index};
+  const Converter& converter = *model_.conversions[conversion.index].converter;
+  const std::string error = choose_recipe(spec, converter, retraining.recipe);
+  std::vector<CellContent> contents;
   for (const int64_t tokens : spec.tokens) {
     if (tokens == 0) continue;
     retraining.marks.push_back(tokens);
-    retraining.cells.push_back(retrain_cell(plan_, spec, retraining.recipe, planned, tokens, spec.tokens.back()));
-    retraining.cells.back().error = error;
+    contents.push_back(retrain_cell(plan_, spec, retraining.recipe, conversion.content, tokens, spec.tokens.back()));
+    retraining.cells.emplace_back(contents.back(), error);
   }
   const auto [known, is_new] = retraining_index_.emplace(retraining.cells.back().key(), model_.retrainings.size());
   if (is_new) model_.retrainings.push_back(std::move(retraining));
-  return known->second;
+  for (size_t mark = 0; mark < contents.size(); ++mark) {
+    measure({.conversion = conversion.index, .retraining = known->second, .mark = mark}, &conversion.content,
+            &contents[mark]);
+  }
 }
 
-// Adds the conversion unless the same one is there already. Returns its index; nothing if the sweep leaves it out.
-std::optional<size_t> ModelPlanner::convert(const MethodSpec& method, const Layout& layout, uint64_t seed) {
+// Adds the conversion unless the same one is there already. Returns it; nothing if the sweep leaves it out.
+std::optional<ModelPlanner::Converted> ModelPlanner::convert(const MethodSpec& method, const Layout& layout,
+                                                             uint64_t seed) {
   PlannedConversion planned;
   ConversionPoint point;
   at_location<Converter>(method.location, method.name, [&](const ConverterRegistry::Entry& entry) {
@@ -163,14 +166,14 @@ std::optional<size_t> ModelPlanner::convert(const MethodSpec& method, const Layo
               {"active_ratio", {layout.active_ratio.value_or(point.active_ratio), point.active_ratio}}};
   }
   if (is_left_out(fields)) return std::nullopt;
-  planned.cell = conversion_cell(plan_, spec_, model_, point);
-  planned.cell.error = error;
+  CellContent content = conversion_cell(plan_, spec_, model_, point);
+  planned.cell = SweepCell(content, error);
   const auto [known, is_new] = conversion_index_.emplace(planned.cell.key(), model_.conversions.size());
   if (is_new) {
     model_.conversions.push_back(std::move(planned));
     fields_.push_back(std::move(fields));
   }
-  return known->second;
+  return Converted{known->second, std::move(content)};
 }
 
 // fields: of a cell; null for one that no exclusion holds for.
@@ -213,7 +216,8 @@ std::string ModelPlanner::choose_shape(const Layout& layout, PlannedConversion& 
   return "";
 }
 
-void ModelPlanner::measure(const MeasuredThing& thing) {
+// conversion, retraining: what thing names, or null.
+void ModelPlanner::measure(const MeasuredThing& thing, const CellContent* conversion, const CellContent* retraining) {
   nlohmann::json fields;
   if (!plan_.spec.excludes.empty()) {
     fields = thing.conversion ? fields_[*thing.conversion] : nlohmann::json{{"model", spec_.path}, {"method", "dense"}};
@@ -224,7 +228,8 @@ void ModelPlanner::measure(const MeasuredThing& thing) {
       fields["task"] = plan_.tasks[task].spec.name;
     }
     if (is_left_out(fields)) continue;
-    SweepCell cell = measurement_cell(plan_, spec_, model_, task, thing);
+    SweepCell cell(measurement_cell(plan_, spec_, model_, task, thing, conversion, retraining),
+                   plan_.tasks[task].error);
     if (!measurement_keys_.insert(cell.key()).second) continue;
     model_.measurements.push_back({std::move(cell), thing, task});
   }

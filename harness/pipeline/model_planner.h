@@ -2,10 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "harness/pipeline/planned_cells.h"
@@ -29,28 +30,34 @@ class ModelPlanner {
     std::string shape;  // where active_ratio is not given
   };
 
+  struct Converted {
+    size_t index;  // of the model's conversions
+    CellContent content;
+  };
+
   static std::vector<Layout> layouts_of(const MethodSpec& method);
   double active_ratio(const MoeShape& shape) const;
   const LlamaConfig& config() const { return model_.checkpoint->config(); }
   bool has_seed(const MethodSpec& method, uint64_t seed) const;
   void plan_static_control(double ratio, uint64_t seed);
   void plan_retrained_dense(uint64_t seed);
-  void measure_at_marks(size_t conversion, const std::optional<RetrainSpec>& spec, bool with_oracle);
-  size_t retrain(size_t conversion, const RetrainSpec& spec);
-  std::optional<size_t> convert(const MethodSpec& method, const Layout& layout, uint64_t seed);
+  void measure_at_marks(const Converted& conversion, const std::optional<RetrainSpec>& spec, bool with_oracle);
+  void retrain_and_measure(const Converted& conversion, const RetrainSpec& spec);
+  std::optional<Converted> convert(const MethodSpec& method, const Layout& layout, uint64_t seed);
   bool is_left_out(const nlohmann::json& fields);
   size_t calibration_of(const MethodSpec& method) const;
   std::string choose_shape(const Layout& layout, PlannedConversion& planned, ConversionPoint& point) const;
-  void measure(const MeasuredThing& thing);
+  void measure(const MeasuredThing& thing, const CellContent* conversion = nullptr,
+               const CellContent* retraining = nullptr);
 
   const SweepPlan& plan_;
   const ModelSpec& spec_;
   PlannedModel& model_;
   std::vector<int64_t>& exclusions_;
   std::vector<nlohmann::json> fields_;  // of each conversion, for exclusions
-  std::map<std::string, size_t> conversion_index_, retraining_index_;
+  std::unordered_map<std::string, size_t> conversion_index_, retraining_index_;
   std::set<double> static_ratios_;  // that some method of the sweep prunes to
-  std::set<std::string> measurement_keys_;
+  std::unordered_set<std::string> measurement_keys_;
 };
 
 }  // namespace moebench

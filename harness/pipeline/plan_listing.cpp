@@ -38,7 +38,7 @@ std::string explain(const SweepCellStatus& status, const RecordedCells& recorded
   const RunRecord* nearest = nearest_run(*status.cell, recorded.runs());
   if (nearest == nullptr) return "         miss: no " + status.cell->stage + " run is recorded\n";
   std::string text = "         miss: nearest is " + described(*nearest) + "\n";
-  for (const std::string& line : identity_differences(identity_of(*nearest), status.cell->identity)) {
+  for (const std::string& line : identity_differences(identity_of(*nearest), status.cell->identity())) {
     text += "           " + line + "\n";
   }
   return text;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "harness/content_hash.h"
+
 #include "harness/retraining/recipe.h"
 
 namespace moebench {
@@ -71,17 +73,11 @@ nlohmann::json dense_description(const ModelSpec& spec) {
           {"retrained_tokens", 0}};
 }
 
-// What a measured thing was made by: the label, identity and description of its own stage.
-const SweepCell* source_cell(const PlannedModel& model, const MeasuredThing& thing) {
-  if (thing.retraining) return &model.retrainings[*thing.retraining].cells[thing.mark];
-  return thing.conversion ? &model.conversions[*thing.conversion].cell : nullptr;
-}
-
 }  // namespace
 
-SweepCell conversion_cell(const SweepPlan& plan, const ModelSpec& spec, const PlannedModel& model,
-                          const ConversionPoint& point) {
-  SweepCell cell;
+CellContent conversion_cell(const SweepPlan& plan, const ModelSpec& spec, const PlannedModel& model,
+                            const ConversionPoint& point) {
+  CellContent cell;
   cell.stage = "convert";
   cell.label = fmt::format("{}{} {}{} seed {}", model_prefix(plan, spec), point.method->name, point.shape,
                            parenthesised(point.changed_options), point.seed);
@@ -123,22 +119,23 @@ std::string recipe_label(const RetrainSpec& spec) {
 
 }  // namespace
 
-SweepCell retrain_cell(const SweepPlan& plan, const RetrainSpec& spec, const RetrainRecipe& recipe,
-                       const PlannedConversion& conversion, int64_t tokens, int64_t budget) {
-  SweepCell cell;
+CellContent retrain_cell(const SweepPlan& plan, const RetrainSpec& spec, const RetrainRecipe& recipe,
+                         const CellContent& conversion, int64_t tokens, int64_t budget) {
+  CellContent cell;
   cell.stage = "retrain";
   cell.label =
-      fmt::format("{} retrained on {} of {} tokens ({})", conversion.cell.label, tokens, budget, recipe_label(spec));
+      fmt::format("{} retrained on {} of {} tokens ({})", conversion.label, tokens, budget, recipe_label(spec));
   cell.identity = {{"stage", cell.stage},
                    {"version", kRetrainVersion},
-                   {"conversion", conversion.cell.identity},
+                   {"conversion", conversion.identity},
                    {"texts", content_hashes(plan.retrain_texts)},
                    {"window", spec.window},
                    {"dtype", spec.dtype},
                    {"recipe", recipe_to_json(recipe)},
                    {"tokens", tokens},
                    {"budget", budget}};
-  cell.description = conversion.cell.description;
+  cell.made_of = {content_hash(conversion.identity)};
+  cell.description = conversion.description;
   cell.description["retrained_tokens"] = tokens;
   cell.description["retraining"] = {{"recipe", recipe_label(spec)},
                                     {"texts", names_of(plan.retrain_texts)},
@@ -147,12 +144,11 @@ SweepCell retrain_cell(const SweepPlan& plan, const RetrainSpec& spec, const Ret
   return cell;
 }
 
-SweepCell measurement_cell(const SweepPlan& plan, const ModelSpec& spec, const PlannedModel& model, size_t task_index,
-                           const MeasuredThing& thing) {
+CellContent measurement_cell(const SweepPlan& plan, const ModelSpec& spec, const PlannedModel& model, size_t task_index,
+                             const MeasuredThing& thing, const CellContent* conversion, const CellContent* retraining) {
   const PlannedTask& task = plan.tasks[task_index];
-  SweepCell cell;
+  CellContent cell;
   cell.stage = "measure";
-  cell.error = task.error;
   const std::string task_label = " · " + task.spec.name + parenthesised(task.changed_options);
   const std::string router = thing.oracle ? "oracle" : "own";
   cell.identity = {{"stage", cell.stage},
@@ -162,21 +158,25 @@ SweepCell measurement_cell(const SweepPlan& plan, const ModelSpec& spec, const P
                    {"task", task.spec.name},
                    {"task_options", task.options},
                    {"task_data", task.data_hash}};
-  const SweepCell* source = source_cell(model, thing);
-  if (source == nullptr) {
+  if (conversion == nullptr) {
     cell.label = model_prefix(plan, spec) + "dense" + task_label;
     cell.description = dense_description(spec);
   } else {
-    const PlannedConversion& conversion = model.conversions[*thing.conversion];
-    cell.label = source->label + (thing.oracle ? " oracle" : "") + task_label;
-    cell.identity["conversion"] = conversion.cell.identity;
-    if (thing.retraining) cell.identity["retraining"] = source->identity;
+    const PlannedConversion& planned = model.conversions[*thing.conversion];
+    const CellContent& source = retraining != nullptr ? *retraining : *conversion;
+    cell.label = source.label + (thing.oracle ? " oracle" : "") + task_label;
+    cell.made_of = {planned.cell.key()};
+    cell.identity["conversion"] = conversion->identity;
     cell.identity["router"] = router;
-    cell.description = source->description;
+    cell.description = source.description;
     cell.description["router"] = router;
     nlohmann::json& calibration = cell.description["calibration"];
-    if (!calibration.is_null()) calibration["overlap"] = plan.calibrations[conversion.calibration].overlaps[task_index];
-    if (thing.retraining) cell.description["retraining"]["overlap"] = task.overlaps_retraining;
+    if (!calibration.is_null()) calibration["overlap"] = plan.calibrations[planned.calibration].overlaps[task_index];
+    if (retraining != nullptr) {
+      cell.made_of.push_back(model.retrainings[*thing.retraining].cells[thing.mark].key());
+      cell.identity["retraining"] = retraining->identity;
+      cell.description["retraining"]["overlap"] = task.overlaps_retraining;
+    }
   }
   cell.description["task"] = task.spec.name;
   cell.description["task_options"] = task.options;

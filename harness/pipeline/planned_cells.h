@@ -20,14 +20,15 @@ struct ConversionPoint {
   size_t calibration = 0;  // of SweepPlan::calibrations, where text is needed
 };
 
-SweepCell conversion_cell(const SweepPlan& plan, const ModelSpec& spec, const PlannedModel& model,
-                          const ConversionPoint& point);
+CellContent conversion_cell(const SweepPlan& plan, const ModelSpec& spec, const PlannedModel& model,
+                            const ConversionPoint& point);
 
 // The conversion after `tokens` of retraining whose schedule ends at `budget` tokens.
-SweepCell retrain_cell(const SweepPlan& plan, const RetrainSpec& spec, const RetrainRecipe& recipe,
-                       const PlannedConversion& conversion, int64_t tokens, int64_t budget);
+CellContent retrain_cell(const SweepPlan& plan, const RetrainSpec& spec, const RetrainRecipe& recipe,
+                         const CellContent& conversion, int64_t tokens, int64_t budget);
 
-SweepCell measurement_cell(const SweepPlan& plan, const ModelSpec& spec, const PlannedModel& model, size_t task,
-                           const MeasuredThing& thing);
+// conversion, retraining: what thing names, or null.
+CellContent measurement_cell(const SweepPlan& plan, const ModelSpec& spec, const PlannedModel& model, size_t task,
+                             const MeasuredThing& thing, const CellContent* conversion, const CellContent* retraining);
 
 }  // namespace moebench

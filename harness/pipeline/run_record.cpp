@@ -67,12 +67,12 @@ RunRecord make_run(const SweepCell& cell, double started, const std::string& err
   run.cell_key = cell.key();
   run.stage = cell.stage;
   run.status = error.empty() ? "completed" : "failed";
-  run.seed = cell.description.value("seed", int64_t{0});
   run.started = started;
   run.ended = seconds_since_epoch();
   run.exit_code = error.empty() ? 0 : kRunFailed;
   run.error = error.substr(0, error.find('\n'));
   run.config = cell.config();
+  run.seed = run.config.value("seed", int64_t{0});
   return run;
 }
 

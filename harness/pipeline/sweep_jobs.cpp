@@ -214,11 +214,7 @@ class JobsRun {
   }
 
   static bool is_made_of(const SweepCell& cell, const SweepCell& source) {
-    const auto is_source = [&](const char* stage) {
-      const auto found = cell.identity.find(stage);
-      return found != cell.identity.end() && *found == source.identity;
-    };
-    return is_source("conversion") || is_source("retraining");
+    return std::find(cell.made_of.begin(), cell.made_of.end(), source.key()) != cell.made_of.end();
   }
 
   const SweepPlan& plan_;

@@ -1,5 +1,6 @@
 #include "harness/pipeline/sweep_todo.h"
 
+#include "harness/content_hash.h"
 #include "harness/pipeline/plan_status.h"
 #include "harness/pipeline/run_record.h"
 
@@ -56,7 +57,7 @@ class Search {
       const PlannedMeasurement& measurement = model.measurements[index];
       const SweepCellStatus& status = statuses.measurements[index];
       if (!is_meant(measurement.cell)) continue;
-      forget_missing_data(measurement.cell);
+      if (status.state != CellState::kDone) forget_missing_data(measurement);
       // A conversion that failed once is tried again, and may then be measured; an impossible one is not.
       const bool is_impossible = status.state == CellState::kBlocked && !source_error(model, measurement.thing).empty();
       if (!is_impossible && needs_doing(model, status)) todo.measurements.push_back(index);
@@ -70,11 +71,12 @@ class Search {
   bool is_meant(const SweepCell& cell) const { return only_ == nullptr || only_->contains(cell.key()); }
 
   // The failure of the same cell from when its task's data was missing: the hash of nothing was in its key.
-  void forget_missing_data(const SweepCell& cell) {
-    if (cell.identity.at("task_data") == "") return;
-    SweepCell without_data{.identity = cell.identity};
-    without_data.identity["task_data"] = "";
-    if (recorded_.state(without_data.key()) == CellState::kFailed) store_.forget(without_data.key());
+  void forget_missing_data(const PlannedMeasurement& measurement) {
+    if (plan_.tasks[measurement.task].data_hash.empty()) return;
+    nlohmann::json without_data = measurement.cell.identity();
+    without_data["task_data"] = "";
+    const std::string key = content_hash(without_data);
+    if (recorded_.state(key) == CellState::kFailed) store_.forget(key);
   }
 
   // A cell that cannot be done is recorded at once.

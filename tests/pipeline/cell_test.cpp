@@ -9,8 +9,8 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-SweepCell sample_cell() {
-  SweepCell cell;
+CellContent sample_content() {
+  CellContent cell;
   cell.label = "cmoe S3A3E8 seed 0";
   cell.stage = "convert";
   cell.identity = {{"stage", "convert"},
@@ -20,6 +20,8 @@ SweepCell sample_cell() {
   cell.description = {{"model", "smollm2-135m"}};
   return cell;
 }
+
+SweepCell sample_cell() { return SweepCell(sample_content()); }
 
 RunRecord run_of(const SweepCell& cell, const std::string& status = "completed") {
   RunRecord run;
@@ -32,21 +34,20 @@ RunRecord run_of(const SweepCell& cell, const std::string& status = "completed")
 }
 
 TEST(CellTest, KeyIsTheHashOfTheIdentityAlone) {
-  SweepCell cell = sample_cell();
-  const std::string key = cell.key();
-  cell.label = "another label";
-  cell.description["model"] = "another name of the same weights";
-  EXPECT_EQ(cell.key(), key);
-  SweepCell other = sample_cell();
+  CellContent renamed = sample_content();
+  renamed.label = "another label";
+  renamed.description["model"] = "another name of the same weights";
+  EXPECT_EQ(SweepCell(renamed).key(), sample_cell().key());
+  CellContent other = sample_content();
   other.identity["options"]["markers"] = 11;
-  EXPECT_NE(other.key(), key);
+  EXPECT_NE(SweepCell(other).key(), sample_cell().key());
 }
 
 TEST(CellTest, KeyDoesNotDependOnTheOrderOfFields) {
-  SweepCell cell = sample_cell();
+  CellContent cell = sample_content();
   cell.identity = nlohmann::json::parse(
       R"({"options": {"markers": 10, "propagate": "converted"}, "seed": 0, "stage": "convert", "shape": "S3A3E8"})");
-  EXPECT_EQ(cell.key(), sample_cell().key());
+  EXPECT_EQ(SweepCell(cell).key(), sample_cell().key());
 }
 
 TEST(CellTest, ConfigHoldsDescriptionAndIdentity) {
@@ -70,18 +71,18 @@ TEST(RecordedCellsTest, KnowsFailedAndMissing) {
 }
 
 TEST(IdentityDifferencesTest, NamesEveryDifferingField) {
-  nlohmann::json wanted = sample_cell().identity;
+  nlohmann::json wanted = sample_content().identity;
   wanted["options"]["propagate"] = "dense";
   wanted["options"].erase("markers");
   wanted["calibration"] = {{"windows", 8}};
   EXPECT_THAT(
-      identity_differences(sample_cell().identity, wanted),
+      identity_differences(sample_content().identity, wanted),
       ElementsAre("calibration: nothing recorded, a table of 1 wanted", "options.markers: 10 recorded, nothing wanted",
                   R"(options.propagate: "converted" recorded, "dense" wanted)"));
 }
 
 TEST(IdentityDifferencesTest, EqualIdentitiesHaveNone) {
-  EXPECT_THAT(identity_differences(sample_cell().identity, sample_cell().identity), IsEmpty());
+  EXPECT_THAT(identity_differences(sample_content().identity, sample_content().identity), IsEmpty());
 }
 
 TEST(IdentityDifferencesTest, HashesAreCutShort) {
@@ -91,16 +92,18 @@ TEST(IdentityDifferencesTest, HashesAreCutShort) {
 }
 
 TEST(NearestRunTest, IsTheCompletedRunOfTheStageWithTheFewestDifferences) {
-  SweepCell near = sample_cell(), far = sample_cell(), failed = sample_cell(), other_stage = sample_cell();
+  CellContent near = sample_content(), far = sample_content(), other = sample_content();
   near.identity["seed"] = 1;
   far.identity["seed"] = 1;
   far.identity["shape"] = "S1A3E8";
-  other_stage.stage = "measure";
-  const std::vector<RunRecord> runs = {run_of(far), run_of(near), run_of(failed, "failed"), run_of(other_stage)};
+  other.stage = "measure";
+  const RunRecord other_stage = run_of(SweepCell(other));
+  const std::vector<RunRecord> runs = {run_of(SweepCell(far)), run_of(SweepCell(near)), run_of(sample_cell(), "failed"),
+                                       other_stage};
   const RunRecord* nearest = nearest_run(sample_cell(), runs);
   ASSERT_NE(nearest, nullptr);
-  EXPECT_EQ(nearest->cell_key, near.key());
-  EXPECT_EQ(nearest_run(sample_cell(), {run_of(other_stage)}), nullptr);
+  EXPECT_EQ(nearest->cell_key, SweepCell(near).key());
+  EXPECT_EQ(nearest_run(sample_cell(), {other_stage}), nullptr);
 }
 
 }  // namespace

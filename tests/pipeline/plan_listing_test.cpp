@@ -10,11 +10,9 @@ using testing::HasSubstr;
 using testing::Not;
 
 SweepCell convert_cell(int64_t seed) {
-  SweepCell cell;
-  cell.label = "cmoe S3A3E8 seed " + std::to_string(seed);
-  cell.stage = "convert";
-  cell.identity = {{"stage", "convert"}, {"seed", seed}};
-  return cell;
+  return SweepCell({.label = "cmoe S3A3E8 seed " + std::to_string(seed),
+                    .stage = "convert",
+                    .identity = {{"stage", "convert"}, {"seed", seed}}});
 }
 
 RunRecord completed_run(const SweepCell& cell) {

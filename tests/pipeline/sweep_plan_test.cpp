@@ -66,8 +66,8 @@ TEST_F(SweepPlanTest, EveryRoutedMethodHasAnOracleAndAStaticControlOfItsSize) {
   std::multiset<double> ratios;
   const SweepPlan planned = plan({"seeds=[7]"});
   for (const auto& conversion : planned.models[0].conversions) {
-    if (conversion.cell.description["method"] == "static_pruning") {
-      ratios.insert(conversion.cell.description["active_ratio"].get<double>());
+    if (conversion.cell.description()["method"] == "static_pruning") {
+      ratios.insert(conversion.cell.description()["active_ratio"].get<double>());
     }
   }
   EXPECT_THAT(ratios, ElementsAre(0.5, 0.75));
@@ -266,7 +266,7 @@ TEST_F(SweepPlanTest, AMissingTaskTextIsItsCellsErrorAlone) {
 TEST_F(SweepPlanTest, MeasuringOnCalibrationTextIsMarked) {
   const auto overlap = [&](const std::string& calibrated) {
     const SweepPlan planned = plan({"calibration.texts=[\"" + (folder_ / calibrated).string() + "\"]"});
-    return planned.models[0].measurements.back().cell.description["calibration"]["overlap"];
+    return planned.models[0].measurements.back().cell.description()["calibration"]["overlap"];
   };
   EXPECT_EQ(overlap("train.txt"), false);
   EXPECT_EQ(overlap("test.txt"), true);
@@ -279,7 +279,7 @@ TEST_F(SweepPlanTest, MeasuringOnAFolderThatHoldsCalibrationTextIsMarked) {
                             "\", window = 16 }\n");
   const auto overlap = [&](const std::string& calibrated) {
     const SweepPlan planned = plan({"calibration.texts=[\"" + (folder_ / calibrated).string() + "\"]"});
-    return planned.models[0].measurements.back().cell.description["calibration"]["overlap"];
+    return planned.models[0].measurements.back().cell.description()["calibration"]["overlap"];
   };
   EXPECT_EQ(overlap("test.txt"), false);
   EXPECT_EQ(overlap("train.txt"), true);

@@ -178,8 +178,8 @@ TEST_F(SweepRetrainingTest, AMethodMayCalibrateOnTextOfItsOwn) {
   const SweepPlan planned = plan({"controls=false"});
   ASSERT_EQ(planned.models[0].conversions.size(), 2u);
   EXPECT_NE(planned.models[0].conversions[0].cell.key(), planned.models[0].conversions[1].cell.key());
-  EXPECT_EQ(planned.models[0].conversions[0].cell.description["calibration"]["tokens"], 120);
-  EXPECT_EQ(planned.models[0].conversions[1].cell.description["calibration"]["tokens"], 96);
+  EXPECT_EQ(planned.models[0].conversions[0].cell.description()["calibration"]["tokens"], 120);
+  EXPECT_EQ(planned.models[0].conversions[1].cell.description()["calibration"]["tokens"], 96);
   EXPECT_EQ(run(planned).failed, 0);
 }
 
