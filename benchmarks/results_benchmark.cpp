@@ -102,5 +102,46 @@ BENCHMARK(report_1000_runs)
     ->Arg(static_cast<int64_t>(ReportFormat::kJson))
     ->Unit(benchmark::kMillisecond);
 
+// Rows of three seeds, perplexity on 100 domains. Reading is part of a report, so it is timed, too.
+ResultStore& store_of_10000_runs() {
+  static const auto store = [] {
+    auto filled = std::make_unique<TemporaryStore>("long-reports");
+    for (int64_t number = 0; number < 10000; ++number) {
+      RunRecord run = numbered_run(number);
+      run.config = {{"model", "smollm2-135m"},
+                    {"method", "cmoe"},
+                    {"dtype", "float32"},
+                    {"router", "own"},
+                    {"active_ratio", 0.75},
+                    {"task", "domains"},
+                    {"task_options", {{"window", 2048}}},
+                    {"shape", "S3A3E" + std::to_string(number / 3)}};
+      for (int domain = 0; domain < 100; ++domain) {
+        run.metrics.push_back({"domain-" + std::to_string(domain) + "/gptq-2048/ppl", "",
+                               20.0 + static_cast<double>(number % 7919 + domain), Direction::kLowerIsBetter, 148,
+                               0.5});
+      }
+      (**filled).add(run);
+    }
+    return filled;
+  }();
+  return **store;
+}
+
+void report_10000_runs_of_100_metrics(benchmark::State& state) {
+  const ResultStore& store = store_of_10000_runs();
+  const auto format = static_cast<ReportFormat>(state.range(0));
+  for (auto _ : state) benchmark::DoNotOptimize(render(store, format, {}));
+}
+BENCHMARK(report_10000_runs_of_100_metrics)
+    ->Arg(static_cast<int64_t>(ReportFormat::kMarkdown))
+    ->Arg(static_cast<int64_t>(ReportFormat::kTerminal))
+    ->Arg(static_cast<int64_t>(ReportFormat::kHtml))
+    ->Arg(static_cast<int64_t>(ReportFormat::kLatex))
+    ->Arg(static_cast<int64_t>(ReportFormat::kCsv))
+    ->Arg(static_cast<int64_t>(ReportFormat::kWideCsv))
+    ->Arg(static_cast<int64_t>(ReportFormat::kJson))
+    ->Unit(benchmark::kMillisecond);
+
 }  // namespace
 }  // namespace moebench

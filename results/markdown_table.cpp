@@ -37,8 +37,9 @@ bool is_within_word(const std::string& text, size_t position) {
 
 std::string markdown_table(const std::vector<MarkdownColumn>& columns) {
   std::string titles = "|", rules = "|";
+  std::vector<size_t> widths;
   for (const MarkdownColumn& column : columns) {
-    const size_t width = width_of(column);
+    const size_t width = widths.emplace_back(width_of(column));
     titles += " " + padded(column.title, width, column.is_number) + " |";
     rules += column.is_number ? std::string(width + 1, '-') + ":|" : ":" + std::string(width + 1, '-') + "|";
   }
@@ -46,8 +47,8 @@ std::string markdown_table(const std::vector<MarkdownColumn>& columns) {
   const size_t num_rows = columns.empty() ? 0 : columns.front().cells.size();
   for (size_t row = 0; row < num_rows; ++row) {
     table += "|";
-    for (const MarkdownColumn& column : columns) {
-      table += " " + padded(column.cells[row], width_of(column), column.is_number) + " |";
+    for (size_t column = 0; column < columns.size(); ++column) {
+      table += " " + padded(columns[column].cells[row], widths[column], columns[column].is_number) + " |";
     }
     table += "\n";
   }
