@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <numeric>
 #include <set>
@@ -87,9 +88,9 @@ std::optional<double> root_mean_square(const std::vector<double>& values) {
   return std::sqrt(squares / static_cast<double>(values.size()));
 }
 
-void add_failure(Cell& cell, const RunRecord& run) {
-  if (cell.failed_seeds.empty()) cell.reason = run.error.empty() ? "no reason recorded" : run.error;
-  cell.failed_seeds.push_back(run.seed);
+void add_failure(CellSeeds& seeds, const RunRecord& run) {
+  if (seeds.failed.empty()) seeds.reason = run.error.empty() ? "no reason recorded" : run.error;
+  seeds.failed.push_back(run.seed);
 }
 
 // A seed whose conversion or retraining failed has no measurement; it failed there, too.
@@ -108,6 +109,7 @@ RunsBySeed with_failed_makers(const RowRuns& row, const std::string& bench) {
 
 // What the seeds of a cell have measured.
 struct SeedValues {
+  CellSeeds seeds;
   std::vector<double> values, errors;
   bool any_completed = false;
 };
@@ -116,7 +118,7 @@ SeedValues collect(const RowRuns& row, const BenchColumn& bench_column, Cell& ce
   SeedValues found;
   for (const auto& [seed, run] : with_failed_makers(row, bench_column.bench)) {
     if (run->is_failed()) {
-      add_failure(cell, *run->record);
+      add_failure(found.seeds, *run->record);
       continue;
     }
     found.any_completed = true;
@@ -125,30 +127,29 @@ SeedValues collect(const RowRuns& row, const BenchColumn& bench_column, Cell& ce
     found.values.push_back(metric->value);
     if (metric->standard_error) found.errors.push_back(*metric->standard_error);
     cell.n = metric->n;
-    cell.seeds.push_back(seed);
+    found.seeds.measured.push_back(seed);
     cell.overlaps_calibration = cell.overlaps_calibration || run->about.overlaps_calibration;
     cell.overlaps_retraining = cell.overlaps_retraining || run->about.overlaps_retraining;
   }
   return found;
 }
 
-CellStatus status_of(const SeedValues& found, const Cell& cell) {
+CellStatus status_of(const SeedValues& found) {
   if (!found.values.empty()) return CellStatus::kValue;
   if (found.any_completed) return CellStatus::kNotApplicable;
-  return cell.failed_seeds.empty() ? CellStatus::kNotRun : CellStatus::kFailed;
+  return found.seeds.failed.empty() ? CellStatus::kNotRun : CellStatus::kFailed;
 }
 
-Cell make_cell(const RowRuns& row, const BenchColumn& column) {
+// neighbour: of the same row; null for the first.
+Cell make_cell(const RowRuns& row, const BenchColumn& column, const Cell* neighbour) {
   Cell cell;
   const bool is_made = column.bench == kConversionBench   ? row.about.method != "dense"
                        : column.bench == kRetrainingBench ? row.about.retrained_tokens > 0
                                                           : true;
-  if (!is_made) {
-    cell.status = CellStatus::kNotApplicable;
-    return cell;
-  }
-  const SeedValues found = collect(row, column, cell);
-  cell.status = status_of(found, cell);
+  const SeedValues found = is_made ? collect(row, column, cell) : SeedValues();
+  const bool has_same_seeds = neighbour != nullptr && *neighbour->seeds == found.seeds;
+  cell.seeds = has_same_seeds ? neighbour->seeds : std::make_shared<const CellSeeds>(found.seeds);
+  cell.status = is_made ? status_of(found) : CellStatus::kNotApplicable;
   if (cell.status != CellStatus::kValue) return cell;
   cell.value = mean_of(found.values);
   cell.standard_deviation = sample_deviation(found.values);
@@ -195,7 +196,11 @@ std::vector<int64_t> seeds_of(const RowRuns& row) {
   return {seeds.begin(), seeds.end()};
 }
 
-std::vector<Row> make_rows(const std::vector<RowRuns>& grouped, const std::vector<BenchColumn>& columns) {
+using RecordDone = std::function<void(const RunRecord&)>;
+
+// is_done: called for a measurement that is in its row, the only one it has.
+std::vector<Row> make_rows(const std::vector<RowRuns>& grouped, const std::vector<BenchColumn>& columns,
+                           const RecordDone& is_done) {
   std::map<std::string, std::set<std::string>> varying = varying_options(grouped);
   std::vector<Row> rows;
   for (const RowRuns& runs : grouped) {
@@ -204,8 +209,16 @@ std::vector<Row> make_rows(const std::vector<RowRuns>& grouped, const std::vecto
             .about = runs.about,
             .options = option_label(runs.about, varying[runs.about.method]),
             .seeds = seeds_of(runs)};
-    for (const BenchColumn& column : columns) row.cells.push_back(make_cell(runs, column));
+    row.cells.reserve(columns.size());
+    for (const BenchColumn& column : columns) {
+      row.cells.push_back(make_cell(runs, column, row.cells.empty() ? nullptr : &row.cells.back()));
+    }
     rows.push_back(std::move(row));
+    for (const auto& [bench, by_seed] : runs.by_bench) {
+      for (const auto& [seed, run] : by_seed) {
+        if (run->is_measurement()) is_done(*run->record);
+      }
+    }
   }
   return rows;
 }
@@ -255,14 +268,12 @@ std::vector<Value> distinct(const std::vector<DescribedRun>& runs, const Read& r
   return {values.begin(), values.end()};
 }
 
-}  // namespace
-
-Table compare_runs(const std::vector<RunRecord>& records) {
+Table compare(const std::vector<RunRecord>& records, const RecordDone& is_done) {
   const std::vector<DescribedRun> runs = describe_runs(records);
   const std::vector<BenchColumn> columns = make_columns(runs);
   Table table;
   for (const auto& [bench, column] : columns) table.columns.push_back(column);
-  table.rows = make_rows(group(runs), columns);
+  table.rows = make_rows(group(runs), columns, is_done);
   tell_apart(table.rows);
   sort_rows(table.rows);
   compare_with_dense(table);
@@ -275,6 +286,18 @@ Table compare_runs(const std::vector<RunRecord>& records) {
   table.builds = distinct<std::string>(runs, [](const DescribedRun& run) { return run.record->build; });
   table.warnings = data_warnings(runs);
   return table;
+}
+
+}  // namespace
+
+Table compare_runs(const std::vector<RunRecord>& records) {
+  return compare(records, [](const RunRecord&) {});
+}
+
+Table compare_and_strip_runs(std::vector<RunRecord>& records) {
+  return compare(records, [&](const RunRecord& record) {
+    std::vector<Metric>().swap(records[static_cast<size_t>(&record - records.data())].metrics);
+  });
 }
 
 }  // namespace moebench

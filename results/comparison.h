@@ -13,4 +13,7 @@ namespace moebench {
 // and measure are passed over.
 Table compare_runs(const std::vector<RunRecord>& records);
 
+// The same, taking the metrics out of the measurements on the way, of which there can be millions.
+Table compare_and_strip_runs(std::vector<RunRecord>& records);
+
 }  // namespace moebench

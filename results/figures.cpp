@@ -71,8 +71,7 @@ FigureSection section_of(const std::string& title, const std::string& name, cons
 
 }  // namespace
 
-std::vector<FigureSection> draw_figures(const Table& table, const std::vector<RunRecord>& runs) {
-  std::vector<Chart> history = history_charts(runs);
+std::vector<FigureSection> draw_figures(const Table& table, std::vector<Chart> history) {
   for (size_t chart = 0; chart < std::min(history.size(), kMostFigures); ++chart) mark_changes(history[chart]);
   return {section_of("Quality against activated parameters", "pareto", pareto_charts(table),
                      "The database has no conversion whose quality was measured."),

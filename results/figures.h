@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "results/result_store.h"
+#include "results/chart.h"
 #include "results/table.h"
 
 namespace moebench {
@@ -24,7 +24,7 @@ struct FigureSection {
   std::string note;  // why there is none, or that there are more; often ""
 };
 
-// In the order of a report: Pareto, latency, retraining, expert load, history.
-std::vector<FigureSection> draw_figures(const Table& table, const std::vector<RunRecord>& runs);
+// In the order of a report: Pareto, latency, retraining, expert load, history (history_charts of the table's runs).
+std::vector<FigureSection> draw_figures(const Table& table, std::vector<Chart> history);
 
 }  // namespace moebench

@@ -64,18 +64,20 @@ bool is_followed(const Metric& metric) {
 }
 
 std::map<std::string, HistoryColumn> collect(const std::vector<DescribedRun>& runs) {
+  std::map<std::string, size_t> num_times;
+  for (const DescribedRun& run : runs) ++num_times[series_key(run)];
   std::map<std::string, HistoryColumn> columns;
   for (const DescribedRun& run : runs) {
-    if (run.is_failed()) continue;
+    const std::string key = series_key(run), label = label_of(run), options = run.about.task_options.dump();
+    if (run.is_failed() || num_times.at(key) < kLeastTimes) continue;
     for (const Metric& metric : run.record->metrics) {
       if (!is_followed(metric) || !std::isfinite(metric.value)) continue;
-      HistoryColumn& column = columns[metric.name + run.about.task_options.dump()];
+      HistoryColumn& column = columns[metric.name + options];
       column.title = run.about.model + ": " + metric.name;
       column.direction = metric.direction;
-      const std::string key = series_key(run);
       if (!column.series.contains(key)) column.order.push_back(key);
       ChartSeries& series = column.series[key];
-      series.label = label_of(run);
+      series.label = label;
       ChartPoint point{.x = run.record->started, .y = metric.value};
       if (metric.standard_error) {
         point.low = metric.value - *metric.standard_error;

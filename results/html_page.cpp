@@ -155,15 +155,16 @@ std::string policy_hash(const std::string& text) {
 
 }  // namespace
 
-std::string html_page(const std::string& title, const std::string& body) {
+std::string html_page_begin(const std::string& title) {
   const std::string style = page_style();
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; base-uri 'none'; form-action "
          "'none'; style-src " +
          policy_hash(style) + "; script-src " + policy_hash(kScript) +
          "\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
-         escape_markup(title) + "</title>\n<style>" + style + "</style>\n</head>\n<body>\n" + body + "<script>" +
-         kScript + "</script>\n</body>\n</html>\n";
+         escape_markup(title) + "</title>\n<style>" + style + "</style>\n</head>\n<body>\n";
 }
+
+std::string html_page_end() { return std::string("<script>") + kScript + "</script>\n</body>\n</html>\n"; }
 
 }  // namespace moebench

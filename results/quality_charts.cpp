@@ -152,6 +152,9 @@ std::vector<Chart> pareto_charts(const Table& table) {
 std::vector<Chart> retraining_charts(const Table& table) {
   std::vector<Chart> charts;
   for (const RowPointers& rows : rows_by_parent(table)) {
+    const bool any_retrained =
+        std::any_of(rows.begin(), rows.end(), [](const Row* row) { return row->about.retrained_tokens > 0; });
+    if (!any_retrained) continue;
     for (const size_t column : quality_columns(table)) {
       std::vector<int64_t> ratios = distinct<int64_t>(rows, [](const Row& row) { return rounded_ratio(row); });
       std::reverse(ratios.begin(), ratios.end());

@@ -68,8 +68,8 @@ ChartPoint point_of(const Row& row, size_t column, double x) {
     point.high = cell.value + *cell.standard_deviation;
   }
   point.note = row.about.shape;
-  if (cell.seeds.size() > 1)
-    point.note += (point.note.empty() ? "" : ", ") + std::to_string(cell.seeds.size()) + " seeds";
+  if (cell.seeds->measured.size() > 1)
+    point.note += (point.note.empty() ? "" : ", ") + std::to_string(cell.seeds->measured.size()) + " seeds";
   return point;
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 bool competes(const Row& row, const Cell& cell) {
   return (row.kind == RowKind::kControl || row.kind == RowKind::kMethod) && cell.status == CellStatus::kValue &&
-         std::isfinite(cell.value) && cell.failed_seeds.empty();
+         std::isfinite(cell.value) && cell.seeds->failed.empty();
 }
 
 // Ranks by what is shown: two cells that print the same number are tied.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "results/comparison.h"
+#include "results/history_charts.h"
 
 namespace moebench {
 namespace {
@@ -28,31 +29,32 @@ ReportFormat parse_report_format(const std::string& name) {
   throw std::invalid_argument("report: unknown format '" + name + "'; known:" + known);
 }
 
-std::string render(const ResultStore& store, ReportFormat format, const ReportOptions& options) {
+void render(const ResultStore& store, ReportFormat format, const ReportOptions& options, const TextSink& write) {
   if (options.with_published && (format == ReportFormat::kCsv || format == ReportFormat::kWideCsv)) {
     throw std::invalid_argument(
         "report: --published is not for csv, where a quoted number would look like a measured one; use json");
   }
   std::vector<RunRecord> runs = store.runs();
-  const Table table = compare_runs(runs);
-  if (format != ReportFormat::kHtml) runs = {};  // which can be a million metrics that the table has, too
+  const std::vector<Chart> history = format == ReportFormat::kHtml ? history_charts(runs) : std::vector<Chart>();
+  const Table table = compare_and_strip_runs(runs);
+  if (format != ReportFormat::kHtml) std::vector<RunRecord>().swap(runs);
   switch (format) {
     case ReportFormat::kTerminal:
-      return render_terminal(table, options);
+      return write(render_terminal(table, options));
     case ReportFormat::kHtml:
-      return render_html(table, runs, options);
+      return render_html(table, std::move(runs), history, options, write);
     case ReportFormat::kLatex:
-      return render_latex(table, options);
+      return write(render_latex(table, options));
     case ReportFormat::kCsv:
-      return render_csv(table);
+      return render_csv(table, write);
     case ReportFormat::kWideCsv:
-      return render_wide_csv(table);
+      return write(render_wide_csv(table));
     case ReportFormat::kJson:
-      return render_json(table, options);
+      return render_json(table, options, write);
     case ReportFormat::kMarkdown:
       break;
   }
-  return render_markdown(table, options);
+  write(render_markdown(table, options));
 }
 
 }  // namespace moebench

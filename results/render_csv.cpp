@@ -70,12 +70,12 @@ std::vector<std::string> fields_of(const Cell& cell) {
           exact(cell.standard_deviation),
           exact(cell.standard_error),
           has_value ? std::to_string(cell.n) : "",
-          std::to_string(cell.seeds.size()),
-          join(cell.seeds, ";"),
-          join(cell.failed_seeds, ";"),
+          std::to_string(cell.seeds->measured.size()),
+          join(cell.seeds->measured, ";"),
+          join(cell.seeds->failed, ";"),
           exact(cell.ratio_to_dense),
           rank_name(cell.rank),
-          cell.reason};
+          cell.seeds->reason};
 }
 
 void append(std::vector<std::string>& fields, const std::vector<std::string>& more) {
@@ -113,9 +113,10 @@ std::string render_wide_csv(const Table& table) {
   return csv;
 }
 
-std::string render_csv(const Table& table) {
-  std::string csv = csv_line(kHeader);
+void render_csv(const Table& table, const TextSink& write) {
+  write(csv_line(kHeader));
   for (const Row& row : table.rows) {
+    std::string lines;
     for (size_t column = 0; column < table.columns.size(); ++column) {
       std::vector<std::string> fields = fields_of(row);
       append(fields,
@@ -123,10 +124,10 @@ std::string render_csv(const Table& table) {
               row.about.retrain_recipe, row.cells[column].overlaps_retraining ? "true" : "false"});
       append(fields, fields_of(table.columns[column]));
       append(fields, fields_of(row.cells[column]));
-      csv += csv_line(fields);
+      lines += csv_line(fields);
     }
+    write(lines);
   }
-  return csv;
 }
 
 }  // namespace moebench

@@ -70,28 +70,31 @@ std::string figures_of(const std::vector<FigureSection>& sections) {
 
 }  // namespace
 
-std::string render_html(const Table& table, const std::vector<RunRecord>& runs, const ReportOptions& options) {
+void render_html(const Table& table, std::vector<RunRecord> runs, const std::vector<Chart>& history,
+                 const ReportOptions& options, const TextSink& write) {
   const HtmlProvenance provenance = html_provenance(table, runs);
-  std::string body = heading_of(table) + "<h2 id=\"comparison\">Comparison</h2>\n";
-  if (table.rows.empty()) body += paragraph("No runs to compare yet.");
+  std::vector<RunRecord>().swap(runs);  // of ten thousand, and a table of as many rows beside it, memory counts
+  write(html_page_begin("moebench: dense models as mixtures of experts"));
+  write(heading_of(table) + "<h2 id=\"comparison\">Comparison</h2>\n");
+  if (table.rows.empty()) write(paragraph("No runs to compare yet."));
   for (const ShownTable& shown : shown_tables(table)) {
-    body += "<h3>" + escape_markup(shown.model) + "</h3>\n" + html_comparison(shown, provenance.anchors);
+    write("<h3>" + escape_markup(shown.model) + "</h3>\n");
+    write(html_comparison(shown, provenance.anchors));
   }
-  body += legend_of(table_legend(table)) + figures_of(draw_figures(table, runs));
+  write(legend_of(table_legend(table)) + figures_of(draw_figures(table, history)));
   if (options.with_published) {
-    body += "<h2>Published numbers, quoted</h2>\n" + paragraph(kPublishedSentence, "quiet") +
-            html_data_table(published_header(), published_rows(), false);
+    write("<h2>Published numbers, quoted</h2>\n" + paragraph(kPublishedSentence, "quiet") +
+          html_data_table(published_header(), published_rows(), false));
   }
-  body += "<h2 id=\"provenance\">Where every number comes from</h2>\n" +
-          paragraph(
-              "Of each row the commands that make its numbers again without this database, and the runs that "
-              "made them. Files and texts that a sweep got from --data are yours to give again.",
-              "quiet") +
-          provenance.html;
+  write("<h2 id=\"provenance\">Where every number comes from</h2>\n" +
+        paragraph("Of each row the commands that make its numbers again without this database, and the runs that "
+                  "made them. Files and texts that a sweep got from --data are yours to give again.",
+                  "quiet"));
+  write(provenance.html);
   if (!options.command.empty()) {
-    body += paragraph("This page was made by", "quiet") + "<pre>" + escape_markup(options.command) + "</pre>\n";
+    write(paragraph("This page was made by", "quiet") + "<pre>" + escape_markup(options.command) + "</pre>\n");
   }
-  return html_page("moebench: dense models as mixtures of experts", body);
+  write(html_page_end());
 }
 
 }  // namespace moebench

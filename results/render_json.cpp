@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "results/cell_text.h"
 #include "results/json_number.h"
 #include "results/published_numbers.h"
@@ -18,21 +21,20 @@ Json to_json(const Column& column) {
           {"headline", column.is_headline}};
 }
 
-Json to_json(const Cell& cell, const Column& column) {
+std::string dump(const Json& json, int indent) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
+
+// Written as it is: with a million cells, trees would take most of the time.
+std::string cell_text(const Cell& cell, const Column& column) {
   const bool has_value = cell.status == CellStatus::kValue;
-  return {{"metric", column.metric},
-          {"status", status_name(cell.status)},
-          {"value", has_value ? json_number(cell.value) : Json(nullptr)},
-          {"standard_deviation", json_number(cell.standard_deviation)},
-          {"standard_error", json_number(cell.standard_error)},
-          {"n", has_value ? Json(cell.n) : Json(nullptr)},
-          {"seeds", cell.seeds},
-          {"failed_seeds", cell.failed_seeds},
-          {"reason", cell.reason},
-          {"ratio_to_dense", json_number(cell.ratio_to_dense)},
-          {"rank", rank_name(cell.rank)},
-          {"overlaps_calibration", cell.overlaps_calibration},
-          {"overlaps_retraining", cell.overlaps_retraining}};
+  const auto number = [](std::optional<double> value) { return json_number(value).dump(); };
+  return fmt::format(
+      R"({{"metric":{},"status":"{}","value":{},"standard_deviation":{},"standard_error":{},"n":{},"seeds":[{}],)"
+      R"("failed_seeds":[{}],"reason":{},"ratio_to_dense":{},"rank":"{}","overlaps_calibration":{},)"
+      R"("overlaps_retraining":{}}})",
+      dump(column.metric, -1), status_name(cell.status), number(has_value ? std::optional(cell.value) : std::nullopt),
+      number(cell.standard_deviation), number(cell.standard_error), has_value ? std::to_string(cell.n) : "null",
+      fmt::join(cell.seeds->measured, ","), fmt::join(cell.seeds->failed, ","), dump(cell.seeds->reason, -1),
+      number(cell.ratio_to_dense), rank_name(cell.rank), cell.overlaps_calibration, cell.overlaps_retraining);
 }
 
 Json to_json(const std::optional<CalibrationDescription>& calibration) {
@@ -43,28 +45,30 @@ Json to_json(const std::optional<CalibrationDescription>& calibration) {
           {"tokens", calibration->tokens}};
 }
 
-Json to_json(const Row& row, const std::vector<Column>& columns) {
+std::string row_text(const Row& row, const std::vector<Column>& columns) {
   const RunDescription& about = row.about;
-  Json json = {{"model", about.model},
-               {"method", about.method},
-               {"kind", kind_name(row.kind)},
-               {"options", Json(about.options)},
-               {"options_shown", row.options},
-               {"distinction", row.distinction},
-               {"shape", about.shape},
-               {"active_ratio", json_number(about.active_ratio)},
-               {"router", about.router},
-               {"dtype", about.dtype},
-               {"calibration", to_json(about.calibration)},
-               {"retrained_tokens", about.retrained_tokens},
-               {"retrain_recipe", about.retrain_recipe},
-               {"retrain_texts", about.retrain_texts},
-               {"seeds", row.seeds},
-               {"cells", Json::array()}};
+  const Json json = {{"model", about.model},
+                     {"method", about.method},
+                     {"kind", kind_name(row.kind)},
+                     {"options", Json(about.options)},
+                     {"options_shown", row.options},
+                     {"distinction", row.distinction},
+                     {"shape", about.shape},
+                     {"active_ratio", json_number(about.active_ratio)},
+                     {"router", about.router},
+                     {"dtype", about.dtype},
+                     {"calibration", to_json(about.calibration)},
+                     {"retrained_tokens", about.retrained_tokens},
+                     {"retrain_recipe", about.retrain_recipe},
+                     {"retrain_texts", about.retrain_texts},
+                     {"seeds", row.seeds}};
+  std::string text = dump(json, -1);
+  text.back() = ',';  // the brace that the cells go before
+  text += "\"cells\":[";
   for (size_t column = 0; column < columns.size(); ++column) {
-    json["cells"].push_back(to_json(row.cells[column], columns[column]));
+    text += (column == 0 ? "" : ",") + cell_text(row.cells[column], columns[column]);
   }
-  return json;
+  return text + "]}";
 }
 
 Json to_json(const FailedRun& failure) {
@@ -82,11 +86,9 @@ Json to_json(const PublishedNumber& number) {
           {"source", number.source}};
 }
 
-std::string dump(const Json& json, int indent) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
-
 }  // namespace
 
-std::string render_json(const Table& table, const ReportOptions& options) {
+void render_json(const Table& table, const ReportOptions& options, const TextSink& write) {
   Json json = {{"schema", "moebench/1"},   {"kind", "comparison"},       {"command", options.command},
                {"seeds", table.seeds},     {"dtypes", table.dtypes},     {"machine_classes", table.machine_classes},
                {"builds", table.builds},   {"warnings", table.warnings}, {"columns", Json::array()},
@@ -99,13 +101,12 @@ std::string render_json(const Table& table, const ReportOptions& options) {
   }
   std::string text = dump(json, 2);
   text.resize(text.size() - std::string_view("\n}").size());
-  text += ",\n  \"rows\": [";
+  write(text + ",\n  \"rows\": [");
   // A row at a time and each on a line: all as one value would be a gigabyte for ten thousand runs.
   for (const Row& row : table.rows) {
-    text += (&row == &table.rows.front() ? "\n    " : ",\n    ") + dump(to_json(row, table.columns), -1);
+    write((&row == &table.rows.front() ? "\n    " : ",\n    ") + row_text(row, table.columns));
   }
-  text += "\n  ]\n}\n";
-  return text;
+  write("\n  ]\n}\n");
 }
 
 }  // namespace moebench

@@ -20,11 +20,13 @@ std::string cell_text(const ShownCell& cell) {
   return text + cell.note;
 }
 
-std::string table_text(const ShownTable& shown) {
+std::string table_text(ShownTable shown) {
   std::vector<MarkdownColumn> columns;
-  for (const ShownColumn& column : shown.columns) {
+  for (ShownColumn& column : shown.columns) {
     columns.push_back({escape_markdown(column.title) + direction_arrow(column.direction), column.is_number, {}});
+    columns.back().cells.reserve(column.cells.size());
     for (const ShownCell& cell : column.cells) columns.back().cells.push_back(cell_text(cell));
+    std::vector<ShownCell>().swap(column.cells);
   }
   return "### " + escape_markdown(shown.model) + "\n\n" + markdown_table(columns) + "\n";
 }
@@ -58,7 +60,7 @@ std::string published_text() {
 std::string render_markdown(const Table& table, const ReportOptions& options) {
   if (table.rows.empty()) return "No runs to compare yet.\n";
   std::string text;
-  for (const ShownTable& shown : shown_tables(table)) text += table_text(shown);
+  for (ShownTable& shown : shown_tables(table)) text += table_text(std::move(shown));
   text += legend_text(table_legend(table));
   if (options.with_published) text += published_text();
   // An indented block shows any command as it is.

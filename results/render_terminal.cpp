@@ -27,17 +27,19 @@ std::string text_of(const ShownCell& cell, bool with_colour) {
   return text;
 }
 
-std::string table_of(const ShownTable& shown, const ReportOptions& options) {
+std::string table_of(ShownTable shown, const ReportOptions& options) {
   std::vector<TerminalColumn> columns;
   std::vector<std::string> headings;
   for (const Row* row : shown.rows) headings.push_back("· " + group_title(*row));
-  for (const ShownColumn& column : shown.columns) {
+  for (ShownColumn& column : shown.columns) {
     TerminalColumn lines{{column.title + direction_arrow(column.direction)}, column.is_number, {}};
+    lines.cells.reserve(column.cells.size());
     for (size_t row = 0; row < column.cells.size(); ++row) {
       lines.cells.push_back(
           {text_of(column.cells[row], options.with_colour), mark_of(*shown.rows[row], column, column.cells[row])});
     }
     columns.push_back(std::move(lines));
+    std::vector<ShownCell>().swap(column.cells);
   }
   return one_line(shown.model) + "\n\n" + terminal_table(columns, options.width, options.with_colour, headings) + "\n";
 }
@@ -64,7 +66,7 @@ std::string render_terminal(const Table& table, const ReportOptions& options) {
   };
   for (const std::string& sentence : summary_sentences(table)) say(sentence);
   text += text.empty() ? "" : "\n";
-  for (const ShownTable& shown : shown_tables(table)) text += table_of(shown, options);
+  for (ShownTable& shown : shown_tables(table)) text += table_of(std::move(shown), options);
   const TableLegend legend = table_legend(table);
   for (const std::string& sentence : legend.before) say(sentence);
   if (legend.has_ranks) {

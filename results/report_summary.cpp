@@ -18,7 +18,7 @@ constexpr size_t kMostSentences = 6;  // of one parent
 
 bool has_value(const Row& row, size_t column) {
   const Cell& cell = row.cells[column];
-  return cell.status == CellStatus::kValue && std::isfinite(cell.value) && cell.failed_seeds.empty();
+  return cell.status == CellStatus::kValue && std::isfinite(cell.value) && cell.seeds->failed.empty();
 }
 
 // The best of those that meet the condition; null if there is none.

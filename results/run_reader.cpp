@@ -76,6 +76,7 @@ void read_metrics(const Database& database, const RunPositions& positions, std::
     if (!row.is_null(6)) metric.standard_error = row.real(6);
     runs[position->second].metrics.push_back(std::move(metric));
   }
+  for (RunRecord& run : runs) run.metrics.shrink_to_fit();
 }
 
 void read_artifacts(const Database& database, const RunPositions& positions, std::vector<RunRecord>& runs) {

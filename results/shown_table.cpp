@@ -25,8 +25,10 @@ std::string shortened(const std::string& reason) {
 
 std::string seeds_note(const Row& row, const Cell& cell) {
   const std::string of_all = " of " + std::to_string(row.seeds.size()) + " seeds";
-  if (!cell.failed_seeds.empty()) return " (" + std::to_string(cell.failed_seeds.size()) + of_all + " failed)";
-  return cell.seeds.size() < row.seeds.size() ? " (" + std::to_string(cell.seeds.size()) + of_all + ")" : "";
+  if (!cell.seeds->failed.empty()) return " (" + std::to_string(cell.seeds->failed.size()) + of_all + " failed)";
+  return cell.seeds->measured.size() < row.seeds.size()
+             ? " (" + std::to_string(cell.seeds->measured.size()) + of_all + ")"
+             : "";
 }
 
 // already_said: the row's reasons that a cell to the left has told.
@@ -37,7 +39,8 @@ ShownCell shown_cell(const Row& row, const Column& column, const Cell& cell, std
     case CellStatus::kNotApplicable:
       return {.text = "–"};
     case CellStatus::kFailed:
-      return {.text = already_said.insert(cell.reason).second ? "FAILED: " + shortened(cell.reason) : "FAILED",
+      return {.text = already_said.insert(cell.seeds->reason).second ? "FAILED: " + shortened(cell.seeds->reason)
+                                                                     : "FAILED",
               .is_failed = true};
     case CellStatus::kValue:
       break;
@@ -52,6 +55,7 @@ ShownCell shown_cell(const Row& row, const Column& column, const Cell& cell, std
 
 ShownColumn plain_column(const std::string& title, bool is_number, const Rows& rows, auto&& cell_of) {
   ShownColumn column{.title = title, .is_number = is_number};
+  column.cells.reserve(rows.size());
   for (const Row* row : rows) column.cells.push_back(cell_of(*row));
   return column;
 }

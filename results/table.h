@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,15 +23,21 @@ enum class CellStatus {
 
 enum class Rank { kNone, kBest, kSecond };
 
+struct CellSeeds {
+  std::vector<int64_t> measured;  // that the value is the mean of, ascending
+  std::vector<int64_t> failed;
+  std::string reason;  // of the first that failed
+
+  bool operator==(const CellSeeds&) const = default;
+};
+
 struct Cell {
   CellStatus status = CellStatus::kNotRun;
   double value = 0;                          // mean over seeds; NaN or infinite where a model diverged
   std::optional<double> standard_deviation;  // sample standard deviation over seeds, where there are at least two
   std::optional<double> standard_error;      // over the n of one seed: root mean square over seeds
   int64_t n = 0;                             // what each seed's value is computed over
-  std::vector<int64_t> seeds;                // that value is the mean of, ascending
-  std::vector<int64_t> failed_seeds;
-  std::string reason;  // of the first failed seed
+  std::shared_ptr<const CellSeeds> seeds;    // never null; of neighbours mostly the same: there can be millions
   std::optional<double> ratio_to_dense;
   bool overlaps_calibration = false;  // measured on text that it was calibrated on
   bool overlaps_retraining = false;   // measured on text that it was retrained on

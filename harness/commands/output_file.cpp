@@ -24,12 +24,16 @@ void refuse_to_replace(const fs::path& input, const std::string& option, const f
 }
 
 void write_output(const fs::path& output, const std::string& text) {
+  write_output(output, [&](const auto& write) { write(text); });
+}
+
+void write_output(const fs::path& output, const TextMaker& make_text) {
   if (output.empty()) {
-    std::fputs(text.c_str(), stdout);
+    make_text([](std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); });
     return;
   }
   AtomicFile file(output);
-  file.write(text);
+  make_text([&](std::string_view text) { file.write(text); });
   file.commit();
 }
 

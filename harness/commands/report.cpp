@@ -12,6 +12,7 @@
 #include "results/chart_svg.h"
 #include "results/comparison.h"
 #include "results/figures.h"
+#include "results/history_charts.h"
 #include "results/render.h"
 
 namespace moebench {
@@ -51,7 +52,7 @@ void write_figures(const ResultStore& store, const std::filesystem::path& folder
   std::filesystem::create_directories(folder, error);
   if (error) throw TryAgainError("--figures " + folder.string() + ": cannot be made (" + error.message() + ")");
   const std::vector<RunRecord> runs = store.runs();
-  for (const FigureSection& section : draw_figures(compare_runs(runs), runs)) {
+  for (const FigureSection& section : draw_figures(compare_runs(runs), history_charts(runs))) {
     for (const Figure& figure : section.figures) {
       AtomicFile file(folder / (figure.name + ".svg"));
       file.write(standalone_svg(figure.svg));
@@ -64,7 +65,7 @@ int report(const Arguments& arguments) {
   const ReportFormat format = parse_report_format(arguments.format);
   refuse_to_replace(arguments.database, "--output", arguments.output);
   const ResultStore store(arguments.database, ResultStore::Mode::kReadOnly);
-  write_output(arguments.output, render(store, format, options_of(arguments)));
+  write_output(arguments.output, [&](const TextSink& write) { render(store, format, options_of(arguments), write); });
   if (!arguments.figures.empty()) write_figures(store, arguments.figures);
   return 0;
 }

@@ -26,7 +26,7 @@ TEST_F(ComparisonTest, SeedsBecomeMeanAndSampleDeviation) {
   EXPECT_DOUBLE_EQ(cell.standard_deviation.value(), std::sqrt(13.0));
   EXPECT_DOUBLE_EQ(cell.standard_error.value(), 0.5);
   EXPECT_EQ(cell.n, 5);
-  EXPECT_THAT(cell.seeds, ElementsAre(0, 1, 2));
+  EXPECT_THAT(cell.seeds->measured, ElementsAre(0, 1, 2));
 }
 
 TEST_F(ComparisonTest, OneSeedHasNoDeviation) {
@@ -249,7 +249,7 @@ TEST_F(ComparisonTest, FailedMeasurementIsAFailedCell) {
   SyntheticRuns::fail(runs_.measure_perplexity(0, 0), "out of memory");
   const Table table = this->table();
   EXPECT_EQ(cell(table, 1, kPerplexity).status, CellStatus::kFailed);
-  EXPECT_EQ(cell(table, 1, kPerplexity).reason, "out of memory");
+  EXPECT_EQ(cell(table, 1, kPerplexity).seeds->reason, "out of memory");
   ASSERT_THAT(table.failures, SizeIs(1));
   EXPECT_EQ(table.failures[0].subject, "cmoe S3A3E8");
   EXPECT_EQ(table.failures[0].stage, "perplexity");
@@ -263,7 +263,7 @@ TEST_F(ComparisonTest, FailedConversionFailsWhatWouldHaveMeasuredIt) {
   const Table table = this->table();
   ASSERT_THAT(table.rows, SizeIs(2));
   EXPECT_EQ(cell(table, 1, kPerplexity).status, CellStatus::kFailed);
-  EXPECT_EQ(cell(table, 1, kPerplexity).reason, "7 experts do not share out 1536 neurons");
+  EXPECT_EQ(cell(table, 1, kPerplexity).seeds->reason, "7 experts do not share out 1536 neurons");
   EXPECT_THAT(table.failures, SizeIs(1));
 }
 
@@ -281,8 +281,8 @@ TEST_F(ComparisonTest, SeedsThatFailedAreToldBesideTheMeanOfTheOthers) {
   const Cell cell = this->cell(table(), 0, kPerplexity);
   EXPECT_EQ(cell.status, CellStatus::kValue);
   EXPECT_EQ(cell.value, 40);
-  EXPECT_THAT(cell.seeds, ElementsAre(0));
-  EXPECT_THAT(cell.failed_seeds, ElementsAre(1, 2));
+  EXPECT_THAT(cell.seeds->measured, ElementsAre(0));
+  EXPECT_THAT(cell.seeds->failed, ElementsAre(1, 2));
   EXPECT_THAT(table().rows[0].seeds, ElementsAre(0, 1, 2));
 }
 

@@ -58,7 +58,7 @@ TEST_F(IdentityTest, SeedsOfOneConversionAreARowWithTheirConversions) {
   }
   EXPECT_THAT(labels(table()), ElementsAre("tiny: cmoe S3A3E8"));
   EXPECT_EQ(cell(table(), 0, kPerplexity).value, 40.5);
-  EXPECT_THAT(cell(table(), 0, "conversion/seconds").seeds, ElementsAre(0, 1));
+  EXPECT_THAT(cell(table(), 0, "conversion/seconds").seeds->measured, ElementsAre(0, 1));
 }
 
 TEST_F(IdentityTest, VersionsOfAConversionAreNotAveraged) {

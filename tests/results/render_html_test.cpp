@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 
 #include "results/comparison.h"
+#include "results/history_charts.h"
 #include "results/markup.h"
 #include "results/render.h"
 #include "results/run_commands.h"
@@ -22,7 +23,10 @@ using testing::HasSubstr;
 using testing::Not;
 
 std::string html(const SyntheticRuns& runs, const ReportOptions& options = {}) {
-  return render_html(compare_runs(runs.runs()), runs.runs(), options);
+  std::string text;
+  render_html(compare_runs(runs.runs()), runs.runs(), history_charts(runs.runs()), options,
+              [&](std::string_view piece) { text += piece; });
+  return text;
 }
 
 SyntheticRuns small_sweep() {

@@ -20,6 +20,26 @@ using testing::HasSubstr;
 using testing::SizeIs;
 using testing::StartsWith;
 
+// What a renderer writes piece by piece.
+template <class Render>
+std::string written(const Render& render_to) {
+  std::string text;
+  render_to([&](std::string_view piece) { text += piece; });
+  return text;
+}
+
+std::string csv_of(const Table& table) {
+  return written([&](const TextSink& write) { render_csv(table, write); });
+}
+
+std::string json_of(const Table& table, const ReportOptions& options) {
+  return written([&](const TextSink& write) { render_json(table, options, write); });
+}
+
+std::string report_of(const ResultStore& store, ReportFormat format, const ReportOptions& options) {
+  return written([&](const TextSink& write) { render(store, format, options, write); });
+}
+
 // One model; dense 25, a control at 50, a method at 40 and 44 with its conversion, its bound at 30, a failure.
 SyntheticRuns small_sweep() {
   SyntheticRuns runs;
@@ -152,10 +172,10 @@ TEST(RenderTextTest, EveryFormatTellsApartWhatReadsAlike) {
   EXPECT_THAT(text, HasSubstr("\n| cmoe \\[version 1\\] | S3A3E8 |"));
   EXPECT_THAT(text, HasSubstr(" wiki/gptq-2048/ppl \\[task_data bbbbbbbbbbbb…\\] ↓ |"));
   EXPECT_THAT(text, HasSubstr("\n- perplexity \\[task_data aaaaaaaaaaaa…\\] with window 2048: "));
-  const std::string csv = render_csv(table);
+  const std::string csv = csv_of(table);
   EXPECT_THAT(csv, HasSubstr("\r\ntiny,cmoe,,version 2,S3A3E8,"));
   EXPECT_THAT(csv, HasSubstr(",task_data aaaaaaaaaaaa…,wiki/gptq-2048/ppl,"));
-  const auto json = nlohmann::json::parse(render_json(table, {}));
+  const auto json = nlohmann::json::parse(json_of(table, {}));
   EXPECT_EQ(json["rows"][1]["distinction"], "version 2");
   EXPECT_EQ(json["columns"][1]["distinction"], "task_data bbbbbbbbbbbb…");
 }
@@ -209,7 +229,7 @@ constexpr const char* kExpectedCsv =
     "wiki/gptq-2048/ppl,,lower,value,42.25,3.181980515339464,0.5,5,2,0;1,2,1.69,,"
     "\"out of memory, \"\"really\"\"\"\r\n";
 
-TEST(RenderCsvTest, OneLineForEachCell) { EXPECT_EQ(render_csv(compare_runs(tiny_sweep().runs())), kExpectedCsv); }
+TEST(RenderCsvTest, OneLineForEachCell) { EXPECT_EQ(csv_of(compare_runs(tiny_sweep().runs())), kExpectedCsv); }
 
 // A reader of RFC 4180 that knows nothing of ours.
 std::vector<std::vector<std::string>> parse_csv(const std::string& csv) {
@@ -239,7 +259,7 @@ TEST(RenderCsvTest, AnyNameReadsBack) {
   runs.about["model"] = "a,\"b\"|größe";
   runs.measure_perplexity(0, std::nan(""));
   SyntheticRuns::fail(runs.measure_perplexity(1, 0), "first\nsecond\xff");
-  const auto lines = parse_csv(render_csv(compare_runs(runs.runs())));
+  const auto lines = parse_csv(csv_of(compare_runs(runs.runs())));
   ASSERT_THAT(lines, SizeIs(2));
   EXPECT_THAT(lines, testing::Each(SizeIs(32)));
   EXPECT_EQ(lines[1].front(), "a,\"b\"|größe");
@@ -276,8 +296,8 @@ TEST(RenderTextTest, ValuesReadBackEqual) {
     runs.measure_perplexity(0, value);
   }
   const Table table = compare_runs(runs.runs());
-  const auto lines = parse_csv(render_csv(table)), wide = parse_csv(render_wide_csv(table));
-  const auto json = nlohmann::json::parse(render_json(table, {}));
+  const auto lines = parse_csv(csv_of(table)), wide = parse_csv(render_wide_csv(table));
+  const auto json = nlohmann::json::parse(json_of(table, {}));
   for (size_t row = 0; row < values.size(); ++row) {
     const double value = values[std::stoul(table.rows[row].about.dtype)];
     EXPECT_EQ(std::strtod(lines[row + 1][22].c_str(), nullptr), value);
@@ -306,7 +326,7 @@ TEST(PublishedNumbersTest, EveryOneIsANumberWithASource) {
 
 TEST(RenderJsonTest, HoldsTheWholeTable) {
   const auto json =
-      nlohmann::json::parse(render_json(compare_runs(tiny_sweep().runs()), {"moebench report --format json"}));
+      nlohmann::json::parse(json_of(compare_runs(tiny_sweep().runs()), {"moebench report --format json"}));
   EXPECT_EQ(json, nlohmann::json::parse(R"json({
     "schema": "moebench/1", "kind": "comparison", "command": "moebench report --format json",
     "seeds": [0, 1, 2], "dtypes": ["float32"], "machine_classes": ["two cores"], "builds": ["1a2b3c"], "warnings": [],
@@ -336,7 +356,7 @@ TEST(RenderJsonTest, WritesWhatJsonHasNoNumberFor) {
   for (const auto& [value, text] : {std::pair(std::nan(""), "NaN"), {HUGE_VAL, "Infinity"}, {-HUGE_VAL, "-Infinity"}}) {
     SyntheticRuns runs;
     runs.measure_perplexity(0, value);
-    const auto json = nlohmann::json::parse(render_json(compare_runs(runs.runs()), {}));
+    const auto json = nlohmann::json::parse(json_of(compare_runs(runs.runs()), {}));
     EXPECT_EQ(json["rows"][0]["cells"][0]["value"], text);
   }
 }
@@ -344,7 +364,7 @@ TEST(RenderJsonTest, WritesWhatJsonHasNoNumberFor) {
 TEST(RenderJsonTest, BytesThatAreNoTextAreReplaced) {
   SyntheticRuns runs;
   SyntheticRuns::fail(runs.measure_perplexity(0, 0), "cannot read \xff");
-  const auto json = nlohmann::json::parse(render_json(compare_runs(runs.runs()), {}));
+  const auto json = nlohmann::json::parse(json_of(compare_runs(runs.runs()), {}));
   EXPECT_EQ(json["failures"][0]["reason"], "cannot read \xef\xbf\xbd");
 }
 
@@ -354,15 +374,16 @@ TEST_F(RenderTest, ReportsFromADatabase) {
   const SyntheticRuns sweep = tiny_sweep();
   for (const RunRecord& run : sweep.runs()) open().add(run);
   const ResultStore store = open(ResultStore::Mode::kReadOnly);
-  EXPECT_THAT(render(store, parse_report_format("csv"), {}), HasSubstr(",42.25,3.181980515339464,0.5,5,2,0;1,2,1.69,"));
-  EXPECT_THAT(render(store, parse_report_format("markdown"), {}), StartsWith("### tiny\n"));
-  EXPECT_THAT(render(store, parse_report_format("json"), {}), StartsWith("{\n  \"schema\": \"moebench/1\""));
+  EXPECT_THAT(report_of(store, parse_report_format("csv"), {}),
+              HasSubstr(",42.25,3.181980515339464,0.5,5,2,0;1,2,1.69,"));
+  EXPECT_THAT(report_of(store, parse_report_format("markdown"), {}), StartsWith("### tiny\n"));
+  EXPECT_THAT(report_of(store, parse_report_format("json"), {}), StartsWith("{\n  \"schema\": \"moebench/1\""));
 }
 
 TEST_F(RenderTest, QuotedNumbersAreNotMixedIntoCsv) {
   const ResultStore store = open();
-  EXPECT_THROW(render(store, ReportFormat::kCsv, {.with_published = true}), std::invalid_argument);
-  EXPECT_THROW(render(store, ReportFormat::kWideCsv, {.with_published = true}), std::invalid_argument);
+  EXPECT_THROW(report_of(store, ReportFormat::kCsv, {.with_published = true}), std::invalid_argument);
+  EXPECT_THROW(report_of(store, ReportFormat::kWideCsv, {.with_published = true}), std::invalid_argument);
 }
 
 TEST(RenderFormatTest, UnknownFormatNamesTheKnown) {

@@ -80,7 +80,7 @@ TEST_F(RetrainingTest, FailedRetrainingIsARowWithItsReason) {
   SyntheticRuns::fail(runs_.retrain(0, 1), "the loss of step 3 is not a number");
   const Table compared = table();
   EXPECT_EQ(cell(compared, 1, kPerplexity).status, CellStatus::kFailed);
-  EXPECT_EQ(cell(compared, 1, kPerplexity).reason, "the loss of step 3 is not a number");
+  EXPECT_EQ(cell(compared, 1, kPerplexity).seeds->reason, "the loss of step 3 is not a number");
   ASSERT_EQ(compared.failures.size(), 1u);
   EXPECT_EQ(compared.failures[0].stage, "retrain");
   EXPECT_EQ(compared.failures[0].subject, "cmoe S1A3E8 retrained on 50 tokens (common)");
