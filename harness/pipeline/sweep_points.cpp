@@ -32,14 +32,15 @@ std::vector<std::vector<Axis>> read_axes(TomlTable& table, const MethodSpec& met
   std::vector<Axis> axes;
   const nlohmann::json matrix = table.object("matrix");
   for (const auto& [name, values] : matrix.items()) {
-    if (!values.is_array() || values.empty()) table.refuse("matrix", "." + name + " must be a list of values");
+    if (!values.is_array() || values.empty())
+      table.refuse("matrix", "must list values of '" + name + "', one at least");
     if (name == "active_ratios" || name == "shapes" || name == "seeds") {
-      table.refuse("matrix", "." + name + " is a list of the method itself, which is multiplied anyway");
+      table.refuse("matrix", "lists '" + name + "', a list of the method itself, which is multiplied anyway");
     }
     const bool is_set =
         method.options.contains(name) ||
         (name.starts_with("adjust.") && method.adjust.contains(name.substr(std::string("adjust.").size())));
-    if (is_set) table.refuse("matrix", "." + name + " is set for all points, too; leave one of them out");
+    if (is_set) table.refuse("matrix", "lists '" + name + "', which is set for all points, too; leave one of them out");
     axes.push_back({name, values});
   }
   std::vector<Axis> zipped;

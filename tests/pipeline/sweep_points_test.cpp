@@ -64,9 +64,9 @@ TEST_F(SweepPointsTest, WrongMatricesAreRefused) {
   const auto refused = [&](const std::string& more) {
     return refusal("[[methods]]\nname = \"a\"\nactive_ratios = [0.25, 0.5]\noptions = { z = 0 }\n" + more);
   };
-  EXPECT_THAT(refused("matrix = { x = 1 }\n"), HasSubstr("x.toml:8: methods[0].matrix .x must be a list"));
-  EXPECT_THAT(refused("matrix = { x = [] }\n"), HasSubstr(".x must be a list"));
-  EXPECT_THAT(refused("matrix = { z = [1] }\n"), HasSubstr(".z is set for all points, too"));
+  EXPECT_THAT(refused("matrix = { x = 1 }\n"), HasSubstr("x.toml:8: methods[0].matrix must list values of 'x'"));
+  EXPECT_THAT(refused("matrix = { x = [] }\n"), HasSubstr("must list values of 'x', one at least"));
+  EXPECT_THAT(refused("matrix = { z = [1] }\n"), HasSubstr("lists 'z', which is set for all points, too"));
   for (const char* name : {"active_ratios", "shapes", "seeds"}) {
     EXPECT_THAT(refused("matrix = { " + std::string(name) + " = [true] }\n"), HasSubstr("a list of the method itself"));
   }
