@@ -99,7 +99,7 @@ void report(benchmark::State& state, const ResultStore& store) {
 void report_1000_runs(benchmark::State& state) { report(state, store_of_1000_runs()); }
 BENCHMARK(report_1000_runs)->DenseRange(0, 6)->Unit(benchmark::kMillisecond);
 
-// A row of each, perplexity on 100 domains. 
+// A row of each, perplexity on 100 domains.
 ResultStore& store_of_10000_runs() {
   static const auto store = [] {
     auto filled = std::make_unique<TemporaryStore>("long-reports");
