@@ -53,8 +53,8 @@ std::string interval_text(const NightRow& row) {
 
 std::string table_of(const std::vector<const NightRow*>& rows) {
   std::vector<MarkdownColumn> columns = {
-      {"model", false},   {"metric", false}, {"rule", false}, {"baseline"},       {"tonight"}, {"change"}, {"n"},
-      {"worse by, 95 %"}, {"counts above"},  {"p, adjusted"}, {"verdict", false}, {"", false}};
+      {"model", false},   {"metric", false}, {"rule", false}, {"baseline"},       {"tonight"},    {"change"}, {"n"},
+      {"worse by, 95 %"}, {"counts above"},  {"p, adjusted"}, {"verdict", false}, {"note", false}};
   for (const NightRow* row : rows) {
     const bool is_tested = row->evidence.has_value();
     const std::string verdict = verdict_text(*row);
@@ -74,6 +74,8 @@ std::string table_of(const std::vector<const NightRow*>& rows) {
     };
     for (size_t column = 0; column < columns.size(); ++column) columns[column].cells.push_back(cells[column]);
   }
+  const bool has_notes = std::any_of(rows.begin(), rows.end(), [](const NightRow* row) { return !row->note.empty(); });
+  if (!has_notes) columns.pop_back();
   return markdown_table(columns);
 }
 
