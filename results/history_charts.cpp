@@ -68,8 +68,9 @@ std::map<std::string, HistoryColumn> collect(const std::vector<DescribedRun>& ru
   for (const DescribedRun& run : runs) ++num_times[series_key(run)];
   std::map<std::string, HistoryColumn> columns;
   for (const DescribedRun& run : runs) {
-    const std::string key = series_key(run), label = label_of(run), options = run.about.task_options.dump();
+    const std::string key = series_key(run);
     if (run.is_failed() || num_times.at(key) < kLeastTimes) continue;
+    const std::string label = label_of(run), options = run.about.task_options.dump();
     for (const Metric& metric : run.record->metrics) {
       if (!is_followed(metric) || !std::isfinite(metric.value)) continue;
       HistoryColumn& column = columns[metric.name + options];

@@ -37,7 +37,7 @@ struct Cell {
   std::optional<double> standard_deviation;  // sample standard deviation over seeds, where there are at least two
   std::optional<double> standard_error;      // over the n of one seed: root mean square over seeds
   int64_t n = 0;                             // what each seed's value is computed over
-  std::shared_ptr<const CellSeeds> seeds;    // never null; of neighbours mostly the same: there can be millions
+  std::shared_ptr<const CellSeeds> seeds;    // of neighbours mostly the same: there can be millions
   std::optional<double> ratio_to_dense;
   bool overlaps_calibration = false;  // measured on text that it was calibrated on
   bool overlaps_retraining = false;   // measured on text that it was retrained on

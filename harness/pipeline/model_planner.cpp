@@ -119,7 +119,7 @@ void ModelPlanner::measure_at_marks(const Converted& conversion, const std::opti
   retrain_and_measure(conversion, retraining_spec);
 }
 
-// Adds the retraining unless the same one is there already.
+// Unless the same one is there already, by whatever marks on its way.
 void ModelPlanner::retrain_and_measure(const Converted& conversion, const RetrainSpec& spec) {
   PlannedRetraining retraining{.conversion = conversion.index};
   const Converter& converter = *model_.conversions[conversion.index].converter;
@@ -129,13 +129,14 @@ void ModelPlanner::retrain_and_measure(const Converted& conversion, const Retrai
     if (tokens == 0) continue;
     retraining.marks.push_back(tokens);
     contents.push_back(retrain_cell(plan_, spec, retraining.recipe, conversion.content, tokens, spec.tokens.back()));
+    contents.back().made_of = {model_.conversions[conversion.index].cell.key()};
     retraining.cells.emplace_back(contents.back(), error);
   }
-  const auto [known, is_new] = retraining_index_.emplace(retraining.cells.back().key(), model_.retrainings.size());
-  if (is_new) model_.retrainings.push_back(std::move(retraining));
+  const size_t index = model_.retrainings.size();
+  if (!retraining_index_.emplace(retraining.cells.back().key(), index).second) return;
+  model_.retrainings.push_back(std::move(retraining));
   for (size_t mark = 0; mark < contents.size(); ++mark) {
-    measure({.conversion = conversion.index, .retraining = known->second, .mark = mark}, &conversion.content,
-            &contents[mark]);
+    measure({.conversion = conversion.index, .retraining = index, .mark = mark}, &conversion.content, &contents[mark]);
   }
 }
 

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "harness/content_hash.h"
-
 #include "harness/retraining/recipe.h"
 
 namespace moebench {
@@ -134,7 +132,6 @@ CellContent retrain_cell(const SweepPlan& plan, const RetrainSpec& spec, const R
                    {"recipe", recipe_to_json(recipe)},
                    {"tokens", tokens},
                    {"budget", budget}};
-  cell.made_of = {content_hash(conversion.identity)};
   cell.description = conversion.description;
   cell.description["retrained_tokens"] = tokens;
   cell.description["retraining"] = {{"recipe", recipe_label(spec)},

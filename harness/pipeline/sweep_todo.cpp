@@ -1,5 +1,7 @@
 #include "harness/pipeline/sweep_todo.h"
 
+#include <algorithm>
+
 #include "harness/content_hash.h"
 #include "harness/pipeline/plan_status.h"
 #include "harness/pipeline/run_record.h"
@@ -57,7 +59,7 @@ class Search {
       const PlannedMeasurement& measurement = model.measurements[index];
       const SweepCellStatus& status = statuses.measurements[index];
       if (!is_meant(measurement.cell)) continue;
-      if (status.state != CellState::kDone) forget_missing_data(measurement);
+      forget_missing_data(measurement);
       // A conversion that failed once is tried again, and may then be measured; an impossible one is not.
       const bool is_impossible = status.state == CellState::kBlocked && !source_error(model, measurement.thing).empty();
       if (!is_impossible && needs_doing(model, status)) todo.measurements.push_back(index);
@@ -72,7 +74,7 @@ class Search {
 
   // The failure of the same cell from when its task's data was missing: the hash of nothing was in its key.
   void forget_missing_data(const PlannedMeasurement& measurement) {
-    if (plan_.tasks[measurement.task].data_hash.empty()) return;
+    if (!any_failed_ || plan_.tasks[measurement.task].data_hash.empty()) return;
     nlohmann::json without_data = measurement.cell.identity();
     without_data["task_data"] = "";
     const std::string key = content_hash(without_data);
@@ -103,6 +105,8 @@ class Search {
   SweepOutcome& outcome_;
   const std::set<std::string>* only_;
   const RecordedCells recorded_;
+  const bool any_failed_ = std::any_of(recorded_.runs().begin(), recorded_.runs().end(),
+                                       [](const RunRecord& run) { return run.status == "failed"; });
 };
 
 }  // namespace

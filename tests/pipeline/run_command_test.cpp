@@ -142,6 +142,12 @@ TEST_F(RunCommandTest, AMissingTaskTextFailsItsCellsUntilItIsThere) {
   folder_.write("late.txt", text("Better late than never, line "));
   EXPECT_EQ(sweep("run", {"--set", "seeds=[0]"}).exit_code, 0);
   for (const RunRecord& run : runs()) EXPECT_EQ(run.status, "completed") << run.error;
+  // Away for a while and back again, it leaves no failures behind.
+  std::filesystem::remove(folder_ / "late.txt");
+  EXPECT_EQ(sweep("run", {"--set", "seeds=[0]"}).exit_code, 4);
+  folder_.write("late.txt", text("Better late than never, line "));
+  EXPECT_EQ(sweep("run", {"--set", "seeds=[0]"}).exit_code, 0);
+  for (const RunRecord& run : runs()) EXPECT_EQ(run.status, "completed") << run.error;
 }
 
 TEST_F(RunCommandTest, ATextShorterThanAWindowFailsTheConversions) {
