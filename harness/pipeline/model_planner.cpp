@@ -119,25 +119,43 @@ void ModelPlanner::measure_at_marks(const Converted& conversion, const std::opti
   retrain_and_measure(conversion, retraining_spec);
 }
 
-// Unless the same one is there already, by whatever marks on its way.
+// If the same one is there already, by whatever marks on its way, it stops at these, too.
 void ModelPlanner::retrain_and_measure(const Converted& conversion, const RetrainSpec& spec) {
-  PlannedRetraining retraining{.conversion = conversion.index};
-  const Converter& converter = *model_.conversions[conversion.index].converter;
-  const std::string error = choose_recipe(spec, converter, retraining.recipe);
+  RetrainRecipe recipe;
+  const std::string error = choose_recipe(spec, *model_.conversions[conversion.index].converter, recipe);
+  std::vector<int64_t> marks = spec.tokens;
+  std::erase(marks, 0);
   std::vector<CellContent> contents;
-  for (const int64_t tokens : spec.tokens) {
-    if (tokens == 0) continue;
-    retraining.marks.push_back(tokens);
-    contents.push_back(retrain_cell(plan_, spec, retraining.recipe, conversion.content, tokens, spec.tokens.back()));
+  std::vector<SweepCell> cells;
+  for (const int64_t tokens : marks) {
+    contents.push_back(retrain_cell(plan_, spec, recipe, conversion.content, tokens, marks.back()));
     contents.back().made_of = {model_.conversions[conversion.index].cell.key()};
-    retraining.cells.emplace_back(contents.back(), error);
+    cells.emplace_back(contents.back(), error);
   }
-  const size_t index = model_.retrainings.size();
-  if (!retraining_index_.emplace(retraining.cells.back().key(), index).second) return;
-  model_.retrainings.push_back(std::move(retraining));
-  for (size_t mark = 0; mark < contents.size(); ++mark) {
-    measure({.conversion = conversion.index, .retraining = index, .mark = mark}, &conversion.content, &contents[mark]);
+  const auto [known, is_new] = retraining_index_.emplace(cells.back().key(), model_.retrainings.size());
+  const size_t index = known->second;
+  if (is_new) model_.retrainings.push_back({.conversion = conversion.index, .recipe = recipe, .marks = {}, .cells = {}});
+  for (size_t mark = 0; mark < marks.size(); ++mark) {
+    const size_t place = stop_at(index, marks[mark], std::move(cells[mark]));
+    measure({.conversion = conversion.index, .retraining = index, .mark = place}, &conversion.content, &contents[mark]);
   }
+}
+
+// Returns which of the retraining's marks it is.
+size_t ModelPlanner::stop_at(size_t index, int64_t tokens, SweepCell cell) {
+  PlannedRetraining& retraining = model_.retrainings[index];
+  const auto later = std::lower_bound(retraining.marks.begin(), retraining.marks.end(), tokens);
+  const auto place = static_cast<size_t>(later - retraining.marks.begin());
+  if (later != retraining.marks.end() && *later == tokens) return place;
+  if (later != retraining.marks.end()) {
+    for (PlannedMeasurement& measurement : model_.measurements) {
+      MeasuredThing& thing = measurement.thing;
+      if (thing.retraining == index && thing.mark >= place) ++thing.mark;
+    }
+  }
+  retraining.marks.insert(later, tokens);
+  retraining.cells.insert(retraining.cells.begin() + static_cast<std::ptrdiff_t>(place), std::move(cell));
+  return place;
 }
 
 // Adds the conversion unless the same one is there already. Returns it; nothing if the sweep leaves it out.

@@ -43,6 +43,7 @@ class ModelPlanner {
   void plan_retrained_dense(uint64_t seed);
   void measure_at_marks(const Converted& conversion, const std::optional<RetrainSpec>& spec, bool with_oracle);
   void retrain_and_measure(const Converted& conversion, const RetrainSpec& spec);
+  size_t stop_at(size_t index, int64_t tokens, SweepCell cell);
   std::optional<Converted> convert(const MethodSpec& method, const Layout& layout, uint64_t seed);
   bool is_left_out(const nlohmann::json& fields);
   size_t calibration_of(const MethodSpec& method) const;

@@ -171,22 +171,23 @@ TEST_F(SweepRetrainingTest, TextThatIsRetrainedOnAndMeasuredIsMarked) {
   EXPECT_EQ(overlap, (std::map<int64_t, bool>{{0, false}, {64, true}}));
 }
 
-TEST_F(SweepRetrainingTest, AMeasurementIsOfTheMarkThatItNamesWhateverMarksTheSameRetrainingIsAskedFor) {
-  for (const auto& [first, second] : {std::pair("[0, 64, 256]", "[256]"), {"[256]", "[0, 64, 256]"}}) {
+TEST_F(SweepRetrainingTest, TheSameRetrainingAskedForOtherMarksStopsAtAllAndAMeasurementIsOfTheMarkThatItNames) {
+  for (const auto& [first, second] : {std::pair("[0, 64, 256]", "[32, 256]"), {"[32, 256]", "[0, 64, 256]"}}) {
     write(std::string("tokens = ") + first + "\n",
           std::string("[[methods]]\nname = \"cmoe\"\nshapes = [\"S3A3E8\"]\noracle = false\nretrain_tokens = ") +
               second + "\n");
     const SweepPlan planned = plan({"controls=false"});
     const PlannedModel& model = planned.models[0];
-    size_t num_retrained = 0;
+    std::set<int64_t> measured;
     for (const PlannedMeasurement& measurement : model.measurements) {
       if (!measurement.thing.retraining) continue;
       const PlannedRetraining& retraining = model.retrainings.at(*measurement.thing.retraining);
       EXPECT_EQ(measurement.cell.identity()["retraining"], retraining.cells.at(measurement.thing.mark).identity())
           << measurement.cell.label;
-      ++num_retrained;
+      EXPECT_TRUE(measured.insert(retraining.marks.at(measurement.thing.mark)).second);
     }
-    EXPECT_GE(num_retrained, 1u);
+    EXPECT_EQ(measured, (std::set<int64_t>{32, 64, 256}));
+    EXPECT_EQ(model.retrainings.size(), 1u);
   }
 }
 
