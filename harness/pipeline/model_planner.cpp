@@ -134,7 +134,8 @@ void ModelPlanner::retrain_and_measure(const Converted& conversion, const Retrai
   }
   const auto [known, is_new] = retraining_index_.emplace(cells.back().key(), model_.retrainings.size());
   const size_t index = known->second;
-  if (is_new) model_.retrainings.push_back({.conversion = conversion.index, .recipe = recipe, .marks = {}, .cells = {}});
+  if (is_new)
+    model_.retrainings.push_back({.conversion = conversion.index, .recipe = recipe, .marks = {}, .cells = {}});
   for (size_t mark = 0; mark < marks.size(); ++mark) {
     const size_t place = stop_at(index, marks[mark], std::move(cells[mark]));
     measure({.conversion = conversion.index, .retraining = index, .mark = place}, &conversion.content, &contents[mark]);

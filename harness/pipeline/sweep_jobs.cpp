@@ -47,11 +47,15 @@ class JobsRun {
         artifacts_(artifacts),
         options_(options),
         progress_(progress),
-        before_(store.runs()),
         jobs_(artifacts.jobs_folder()) {}
 
   SweepOutcome run() {
-    for (SweepUnit& unit : sweep_units(plan_, missing_cells(plan_, store_, artifacts_, progress_, outcome_))) {
+    const std::vector<SweepTodo> todos = missing_cells(plan_, store_, artifacts_, progress_, outcome_);
+    before_ = RecordedCells(store_.runs());
+    for (SweepUnit& unit : sweep_units(plan_, todos)) {
+      // Marks that a retraining had reached when it was interrupted.
+      outcome_.reused += static_cast<int64_t>(
+          std::erase_if(unit.cells, [&](const SweepCell* cell) { return before_.completed(cell->key()) != nullptr; }));
       num_cells_ += static_cast<int64_t>(unit.cells.size());
       units_.push_back({std::move(unit)});
     }
@@ -222,7 +226,7 @@ class JobsRun {
   const ArtifactFolder& artifacts_;
   const JobOptions& options_;
   SweepProgress& progress_;
-  const RecordedCells before_;
+  RecordedCells before_{{}};
   JobList jobs_;
   JobPool pool_;
   std::vector<UnitRun> units_;

@@ -47,7 +47,9 @@ class Search {
           needs_doing(model, status);
           continue;
         }
-        any_missing = any_missing || status.state != CellState::kDone;
+        if (status.state == CellState::kDone) continue;
+        forget_lost(*status.cell);
+        any_missing = true;
       }
       if (any_missing) {
         todo.retrainings.push_back(index);
@@ -81,6 +83,13 @@ class Search {
     if (recorded_.state(key) == CellState::kFailed) store_.forget(key);
   }
 
+  // A cell that is not done, and was.
+  void forget_lost(const SweepCell& cell) {
+    if (recorded_.completed(cell.key()) == nullptr) return;
+    progress_.note("made again, for its file is gone or altered: " + cell.label);
+    store_.forget(cell.key());
+  }
+
   // A cell that cannot be done is recorded at once.
   bool needs_doing(const PlannedModel& model, const SweepCellStatus& status) {
     const SweepCell& cell = *status.cell;
@@ -88,10 +97,7 @@ class Search {
       ++outcome_.reused;
       return false;
     }
-    if (recorded_.completed(cell.key()) != nullptr) {
-      progress_.note("converting again, for its file is gone or altered: " + cell.label);
-      store_.forget(cell.key());
-    }
+    forget_lost(cell);
     if (cell.error.empty()) return true;
     add_failed_run(context(model), cell, seconds_since_epoch(), cell.error);
     ++outcome_.failed;

@@ -1,10 +1,12 @@
 // A sweep by several processes: the same rows as by one, and a process that crashes is a row.
 #include <csignal>
+#include <set>
 #include <sstream>
 
 #include "harness/error.h"
 #include "harness/pipeline/run_record.h"
 #include "harness/pipeline/sweep_jobs.h"
+#include "harness/pipeline/sweep_run.h"
 #include "tests/pipeline/sweep_fixture.h"
 #include "tests/run_program.h"
 
@@ -134,6 +136,40 @@ TEST_F(SweepJobsTest, WhoSaysTryAgainIsTriedAgain) {
 
 TEST_F(SweepJobsTest, WhoAlwaysSaysTryAgainIsGivenUpWithWhatItSays) {
   EXPECT_THAT([&] { run("echo no room; exit 75; "); }, testing::ThrowsMessage<TryAgainError>(HasSubstr("no room")));
+}
+
+TEST_F(SweepJobsTest, ARetrainingInterruptedBehindAMarkGoesOnAndBothMarksAreMeasured) {
+  write_sweep("[[methods]]\nname = \"cmoe\"\nshapes = [\"S3A3E8\"]\noracle = false\n",
+              "[retraining]\ntexts = [\"" + (folder_ / "train.txt").string() +
+                  "\"]\nwindow = 32\ndense = false\ntokens = [64, 192]\nsettings = { tokens_a_step = 32 }\n");
+  struct Interruption {};
+  const auto num_marks = [&]() -> int64_t {
+    if (!std::filesystem::exists(database_)) return 0;
+    const std::vector<RunRecord> all = runs();
+    return std::count_if(all.begin(), all.end(),
+                         [](const RunRecord& run) { return run.stage == "retrain" && run.config["method"] == "cmoe"; });
+  };
+  // As far as the first mark in this process.
+  for (int64_t calls = 2; num_marks() == 0; ++calls) {
+    std::filesystem::remove(database_);
+    std::filesystem::remove_all(database_.string() + ".artifacts");
+    const SweepPlan plan = plan_sweep(read_sweep_spec(sweep_path(), {"seeds=[0]", "controls=false"}));
+    ResultStore store(database_, ResultStore::Mode::kReadWrite);
+    std::filesystem::create_directories(database_.string() + ".artifacts");
+    int64_t left = calls;
+    const auto clock = [&] { return left-- > 0 ? 0.0 : throw Interruption(); };
+    SweepProgress progress(messages_, false, clock);
+    EXPECT_THROW(run_sweep(plan, store, ArtifactFolder(database_), progress), Interruption);
+  }
+  ASSERT_EQ(num_marks(), 1);
+  EXPECT_EQ(run("", {.num_jobs = 1}).failed, 0) << messages_.str();
+  EXPECT_EQ(num_marks(), 2);
+  std::set<int64_t> measured;
+  for (const RunRecord& run : runs()) {
+    EXPECT_EQ(run.status, "completed") << run.error;
+    if (run.stage == "measure") measured.insert(run.config.value("retrained_tokens", int64_t{0}));
+  }
+  EXPECT_EQ(measured, (std::set<int64_t>{0, 64, 192}));
 }
 
 }  // namespace
