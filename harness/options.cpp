@@ -1,6 +1,7 @@
 #include "harness/options.h"
 
 #include <numeric>
+#include <set>
 
 namespace moebench {
 namespace {
@@ -23,20 +24,30 @@ size_t edit_distance(const std::string& from, const std::string& to) {
 
 }  // namespace
 
+std::string nearest_name(const std::string& name, const std::vector<std::string>& known) {
+  // Far-fetched suggestions confuse: at most a third of the name may differ, unless the rest was left out.
+  constexpr size_t kShortestBeginning = 4;
+  size_t best_distance = std::max<size_t>(2, name.size() / 3) + 1;
+  std::string best;
+  for (const std::string& candidate : known) {
+    const bool is_beginning = name.size() >= kShortestBeginning && candidate.starts_with(name);
+    const size_t distance = is_beginning ? 1 : edit_distance(name, candidate);
+    if (distance >= best_distance) continue;
+    best_distance = distance;
+    best = candidate;
+  }
+  return best;
+}
+
 std::string unknown_name_message(const std::string& kind, const std::string& name,
                                  const std::vector<std::string>& known) {
-  // Far-fetched suggestions confuse: at most a third of the name may differ.
-  size_t best_distance = std::max<size_t>(2, name.size() / 3) + 1;
-  std::string best, list;
+  const std::string nearest = nearest_name(name, known);
+  std::string list;
+  std::set<std::string> listed;
   for (const std::string& candidate : known) {
-    const size_t distance = edit_distance(name, candidate);
-    if (distance < best_distance) {
-      best_distance = distance;
-      best = candidate;
-    }
-    list += " " + candidate;
+    if (listed.insert(candidate).second) list += " " + candidate;
   }
-  return "unknown " + kind + " '" + name + "'" + (best.empty() ? "" : "; did you mean '" + best + "'?") +
+  return "unknown " + kind + " '" + name + "'" + (nearest.empty() ? "" : "; did you mean '" + nearest + "'?") +
          (known.empty() ? "; none is known" : "; known:" + list);
 }
 

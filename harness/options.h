@@ -35,6 +35,9 @@ struct NoOptions {
   void for_each(auto&&) {}
 };
 
+// Of known, what a misspelt name, or the beginning of one, was most probably meant to be; "" if nothing is like it.
+std::string nearest_name(const std::string& name, const std::vector<std::string>& known);
+
 // "unknown option 'scroe' of cmoe; did you mean 'score'? known: ..."
 std::string unknown_name_message(const std::string& kind, const std::string& name,
                                  const std::vector<std::string>& known);

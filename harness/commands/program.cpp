@@ -84,6 +84,27 @@ int with_written_output(const std::function<int()>& action) {
   return exit_code;
 }
 
+// What was wrong with the command line, in one sentence.
+std::string explanation(const CLI::App& program, const CLI::ParseError& error) {
+  std::string name = program.get_name();
+  const CLI::App* chosen = &program;
+  while (!chosen->get_subcommands().empty()) {
+    chosen = chosen->get_subcommands().front();
+    name += " " + chosen->get_name();
+  }
+  std::vector<std::string> options;
+  for (const CLI::Option* option : chosen->get_options()) {
+    for (const std::string& long_name : option->get_lnames()) options.push_back("--" + long_name);
+  }
+  const std::vector<std::string> left = program.remaining(true);
+  const auto unknown =
+      std::find_if(left.begin(), left.end(), [](const std::string& argument) { return argument.starts_with("--"); });
+  const std::string why = unknown == left.end()
+                              ? error.what()
+                              : unknown_name_message("option", unknown->substr(0, unknown->find('=')), options);
+  return why + "; see " + name + " --help";
+}
+
 int parse_and_run(int argument_count, char** arguments) {
   check_command_name(argument_count, arguments);
   CLI::App program("Turns dense language models into mixtures of experts, measures them and compares.", "moebench");
@@ -105,9 +126,7 @@ int parse_and_run(int argument_count, char** arguments) {
     program.parse(argument_count, arguments);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return program.exit(error);
-    const auto chosen = program.get_subcommands();
-    const std::string name = chosen.empty() ? "moebench" : "moebench " + chosen.front()->get_name();
-    return complain(std::string(error.what()) + "; see " + name + " --help", kUsage);
+    return complain(explanation(program, error), kUsage);
   }
   if (threads > 0) use_threads(threads);
   return with_written_output(action);

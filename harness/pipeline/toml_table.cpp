@@ -53,6 +53,11 @@ std::string TomlTable::location() const { return place(*table_); }
 
 void TomlTable::refuse(const std::string& key, const std::string& why) const {
   const toml::node* node = table_->get(key);
+  if (node == nullptr) {
+    for (const auto& [other, value] : *table_) {  // it may be there, misspelt
+      if (!is_known(other) && !nearest_name(std::string(other.str()), known_).empty()) refuse_unknown(other, value);
+    }
+  }
   throw std::invalid_argument(place(node == nullptr ? *table_ : *node) + ": " + field(key) + " " + why);
 }
 
@@ -155,20 +160,24 @@ std::vector<TomlTable> TomlTable::tables(const std::string& key) {
   return result;
 }
 
+bool TomlTable::is_known(const toml::key& key) const {
+  return std::find(known_.begin(), known_.end(), key.str()) != known_.end();
+}
+
 void TomlTable::refuse_unknown_keys() const {
   for (const auto& [key, node] : *table_) {
-    const std::string name(key.str());
-    if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
-    const toml::source_region& source = key.source();
-    const bool by_setting = node.source().path && node.source().path->starts_with("--set ");
-    const bool has_place = !by_setting && source.path && source.begin.line > 0;
-    const std::string where = has_place ? *source.path + ":" + std::to_string(source.begin.line) : place(node);
-    throw std::invalid_argument(where + ": " + unknown_name_message("key", field(name), [&] {
-                                  std::vector<std::string> fields;
-                                  for (const std::string& one : known_) fields.push_back(field(one));
-                                  return fields;
-                                }()));
+    if (!is_known(key)) refuse_unknown(key, node);
   }
+}
+
+void TomlTable::refuse_unknown(const toml::key& key, const toml::node& node) const {
+  const toml::source_region& source = key.source();
+  const bool by_setting = node.source().path && node.source().path->starts_with("--set ");
+  const bool has_place = !by_setting && source.path && source.begin.line > 0;
+  const std::string where = has_place ? *source.path + ":" + std::to_string(source.begin.line) : place(node);
+  std::vector<std::string> fields;
+  for (const std::string& known : known_) fields.push_back(field(known));
+  throw std::invalid_argument(where + ": " + unknown_name_message("key", field(std::string(key.str())), fields));
 }
 
 }  // namespace moebench

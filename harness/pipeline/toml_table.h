@@ -43,6 +43,8 @@ class TomlTable {
   template <class Value>
   std::vector<Value> list(const std::string& key, const char* wanted);
   std::string field(const std::string& key) const;
+  bool is_known(const toml::key& key) const;
+  [[noreturn]] void refuse_unknown(const toml::key& key, const toml::node& node) const;
   std::string place(const toml::node& node) const;
 
   const toml::table* table_;

@@ -40,6 +40,18 @@ TEST_F(ProgramTest, UnknownCommandIsAUsageError) {
   EXPECT_THAT(result.errors, HasSubstr("unknown command 'rnu'"));
 }
 
+TEST_F(ProgramTest, AMisspeltOptionIsRefusedWithASuggestion) {
+  for (const auto& [arguments, expected] : std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{"run", "a.toml", "--job", "2"}, "unknown option '--job'; did you mean '--jobs'?"},
+           {{"nightly", "a.toml", "--min_slowdown=5"}, "did you mean '--min-slowdown'?"},
+           {{"db", "check", "--bd", "a.sqlite"}, "did you mean '--db'?"}}) {
+    const ProgramResult result = run(arguments);
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.errors, HasSubstr(expected));
+  }
+  EXPECT_THAT(run({"db", "check", "--bd", "a.sqlite"}).errors, HasSubstr("see moebench db check --help"));
+}
+
 TEST_F(ProgramTest, NoCommandIsAUsageError) { EXPECT_EQ(run({}).exit_code, 2); }
 
 TEST_F(ProgramTest, AFullDiskUnderTheOutputIsWorthAnotherTry) {

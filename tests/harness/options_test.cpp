@@ -38,6 +38,16 @@ TEST(OptionsTest, RefusesAnUnknownKeyAndSuggestsTheNearest) {
   EXPECT_THAT(refusal({{"cuont", 3}}), testing::HasSubstr("did you mean 'count'?"));
 }
 
+TEST(OptionsTest, TheBeginningOfANameMeansIt) {
+  EXPECT_EQ(nearest_name("perp", {"expert_load", "perplexity"}), "perplexity");
+  EXPECT_EQ(nearest_name("per", {"expert_load", "perplexity"}), "");
+}
+
+TEST(OptionsTest, KnownNamesAreListedOnce) {
+  EXPECT_EQ(unknown_name_message("method", "dive", {"cmoe", "dense", "cmoe"}),
+            "unknown method 'dive'; known: cmoe dense");
+}
+
 TEST(OptionsTest, RefusesAWrongType) {
   EXPECT_THAT(refusal({{"count", 3.5}}), testing::HasSubstr("'count' wants a whole number, not 3.5"));
   EXPECT_THAT(refusal({{"enabled", 1}}), testing::HasSubstr("'enabled' wants true or false"));

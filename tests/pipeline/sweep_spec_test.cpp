@@ -179,6 +179,17 @@ TEST_F(SweepSpecTest, UnknownKeysAreRefusedWithASuggestion) {
   EXPECT_THAT(refusal(with_line(5, "type = \"x\"")), HasSubstr(file_ + ":5: unknown key 'model.type'"));
 }
 
+TEST_F(SweepSpecTest, WhatIsMissingForItIsMisspeltIsRefusedAsMisspelt) {
+  EXPECT_THAT(refusal(with_line(17, "shape = [\"S0A6E8\"]")), HasSubstr(file_ + ":17: unknown key 'methods[1].shape'"));
+  EXPECT_THAT(
+      refusal(with_line(12, "active_ratio = [0.5]")),
+      HasSubstr(file_ + ":12: unknown key 'methods[0].active_ratio'; did you mean 'methods[0].active_ratios'?"));
+  EXPECT_THAT(refusal(with_line(7, "text = [\"wiki\"]")),
+              HasSubstr(file_ + ":7: unknown key 'calibration.text'; did you mean 'calibration.texts'?"));
+  EXPECT_THAT(refusal(with_line(3, "[modle]")), HasSubstr(file_ + ":3: unknown key 'modle'; did you mean 'model'?"));
+  EXPECT_THAT(refusal(with_line(19, "nme = \"perplexity\"")), HasSubstr("did you mean 'tasks[0].name'?"));
+}
+
 TEST_F(SweepSpecTest, ErrorsNameFileLineAndField) {
   const std::vector<std::tuple<int, std::string, std::string>> cases = {
       {1, "name = 3", ":1: name must be a text in quotes"},
