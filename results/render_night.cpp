@@ -56,16 +56,16 @@ std::string table_of(const std::vector<const NightRow*>& rows) {
       {"model", false},   {"metric", false}, {"rule", false}, {"baseline"},       {"tonight"},    {"change"}, {"n"},
       {"worse by, 95 %"}, {"counts above"},  {"p, adjusted"}, {"verdict", false}, {"note", false}};
   for (const NightRow* row : rows) {
-    const bool is_tested = row->evidence.has_value();
+    const bool is_judged = row->status == RowStatus::kJudged, is_tested = row->evidence.has_value();
     const std::string verdict = verdict_text(*row);
     const std::string cells[] = {
         escape_markdown(row->subject),
         escape_markdown(row->metric + (row->unit.empty() ? "" : ", " + row->unit)),
-        rule_name(row->rule),
+        is_judged ? rule_name(row->rule) : "",
         row->status == RowStatus::kNew ? "" : format_number(row->base),
         row->status == RowStatus::kMissing ? "" : format_number(row->tonight),
         change_text(*row),
-        std::to_string(row->n),
+        is_judged ? std::to_string(row->n) : "",
         interval_text(*row),
         is_tested ? worsening_text(*row, row->evidence->threshold) : "",
         is_tested ? format_number(row->adjusted_p) : "",

@@ -261,6 +261,8 @@ TEST_F(NightTest, WhatIsNotMeasuredAnyMoreIsMissing) {
   std::erase_if(runs_, is_counter);
   const NightTable table = compare();
   EXPECT_EQ(row(table, "activated_parameters/all").status, RowStatus::kMissing);
+  EXPECT_THAT(render_night_markdown(table, {}, false), Not(HasSubstr(rule_name(MetricRule::kCounter))))
+      << "a row without a verdict names no rule";
   EXPECT_EQ(night_exit_code(table, false), 5);
 }
 
