@@ -94,6 +94,7 @@ std::string explanation(const CLI::App& program, const CLI::ParseError& error) {
   }
   std::vector<std::string> options;
   for (const CLI::Option* option : chosen->get_options()) {
+    if (option->get_group().empty()) continue;  // hidden
     for (const std::string& long_name : option->get_lnames()) options.push_back("--" + long_name);
   }
   const std::vector<std::string> left = program.remaining(true);
