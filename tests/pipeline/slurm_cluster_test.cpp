@@ -1,9 +1,8 @@
 // moebench slurm on a Slurm of one node, which this starts where Debian's slurm-wlm and munge are installed.
 #include <unistd.h>
 #include <cstdlib>
-#include <map>
 
-#include "results/result_store.h"
+#include "tests/pipeline/measured_values.h"
 #include "tests/pipeline/sweep_fixture.h"
 #include "tests/run_program.h"
 
@@ -22,7 +21,7 @@ munged --force --key-file="$dir/munge.key" --socket="$dir/munge.socket" --pid-fi
   --log-file="$dir/munged.log" --seed-file="$dir/munged.seed"
 cat > slurm.conf <<END
 ClusterName=test
-SlurmctldHost=$(hostname -s)
+SlurmctldHost=$(hostname -s)(127.0.0.1)
 SlurmctldPort=$1
 SlurmdPort=$2
 SlurmUser=root
@@ -46,7 +45,7 @@ mkdir -p state spool
 slurmctld
 slurmd
 for try in $(seq 100); do
-  [ "$(sinfo -h -o %T 2> /dev/null)" = idle ] && exit 0
+  [ "$(sinfo -h -o %T 2> /dev/null)" = idle ] && exec timeout 60 srun -n 1 true
   sleep 0.2
 done
 tail -n 1 slurmctld.log
@@ -65,7 +64,7 @@ class SlurmClusterTest : public SweepFixture {
     setenv("TMPDIR", (folder_ / "scratch").c_str(), 1);
     std::filesystem::create_directory(folder_ / "scratch");
     folder_.write("start.sh", kStart);
-    const int port = 20000 + getpid() % 20000;
+    const int port = 20000 + 2 * (getpid() % 10000);
     started_ = true;
     if (shell("bash start.sh " + std::to_string(port) + " " + std::to_string(port + 1) + " > start.log 2>&1") != 0) {
       GTEST_SKIP() << "Slurm does not start here: " << content("start.log");
@@ -91,19 +90,9 @@ class SlurmClusterTest : public SweepFixture {
     return content("output.txt");
   }
 
-  // Whether no job is left, after two minutes at most.
+  // Whether no job is left, after five minutes at most.
   bool wait_for_jobs() const {
-    return shell("for try in $(seq 600); do [ -z \"$(squeue -h)\" ] && exit 0; sleep 0.2; done; exit 1") == 0;
-  }
-
-  std::map<std::string, double> measured(const std::string& database) const {
-    std::map<std::string, double> values;
-    for (const RunRecord& run : ResultStore(folder_ / database, ResultStore::Mode::kReadOnly).runs()) {
-      EXPECT_EQ(run.status, "completed") << run.error;
-      if (run.stage != "measure") continue;
-      for (const Metric& metric : run.metrics) values[run.cell_key + metric.name] = metric.value;
-    }
-    return values;
+    return shell("for try in $(seq 1500); do [ -z \"$(squeue -h)\" ] && exit 0; sleep 0.2; done; exit 1") == 0;
   }
 
   bool started_ = false;
@@ -116,7 +105,8 @@ TEST_F(SlurmClusterTest, ArraysAndTheirMergeAreTheSweep) {
   ASSERT_EQ(submitted.exit_code, 0) << submitted.errors;
   EXPECT_THAT(content("out/array.sbatch"), HasSubstr("#SBATCH"));
   ASSERT_TRUE(wait_for_jobs()) << output_of("squeue");
-  EXPECT_EQ(measured("tiny.sqlite"), measured("serial/tiny.sqlite")) << output_of("cat out/logs/*");
+  EXPECT_EQ(measured_values(folder_ / "tiny.sqlite"), measured_values(folder_ / "serial/tiny.sqlite"))
+      << output_of("cat out/logs/*");
   EXPECT_THAT(submitted.output, HasSubstr("submitted as ")) << "in arrays of three tasks at most";
 }
 
@@ -140,7 +130,8 @@ TEST_F(SlurmClusterTest, ATaskNearItsLimitKeepsWhatItHasAndIsQueuedAgain) {
       << output_of("squeue; cat out/logs/*");
   ASSERT_TRUE(wait_for_jobs()) << output_of("squeue");
   EXPECT_THAT(output_of("scontrol show job"), HasSubstr("Restarts=1"));
-  EXPECT_EQ(measured("tiny.sqlite"), measured("serial/tiny.sqlite")) << output_of("cat out/logs/*");
+  EXPECT_EQ(measured_values(folder_ / "tiny.sqlite"), measured_values(folder_ / "serial/tiny.sqlite"))
+      << output_of("cat out/logs/*");
 }
 
 }  // namespace

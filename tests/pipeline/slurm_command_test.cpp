@@ -1,9 +1,8 @@
 // moebench slurm: scripts that a cluster runs. Where there is no Slurm, a stand-in for sbatch runs every task at once.
 #include <sys/stat.h>
 #include <cstdlib>
-#include <map>
 
-#include "results/result_store.h"
+#include "tests/pipeline/measured_values.h"
 #include "tests/pipeline/sweep_fixture.h"
 #include "tests/run_program.h"
 
@@ -57,16 +56,6 @@ class SlurmCommandTest : public SweepFixture {
     std::ifstream stream(folder_ / file);
     return {std::istreambuf_iterator<char>(stream), {}};
   }
-
-  std::map<std::string, double> measured(const std::string& database) const {
-    std::map<std::string, double> values;
-    for (const RunRecord& run : ResultStore(folder_ / database, ResultStore::Mode::kReadOnly).runs()) {
-      EXPECT_EQ(run.status, "completed") << run.error;
-      if (run.stage != "measure") continue;
-      for (const Metric& metric : run.metrics) values[run.cell_key + metric.name] = metric.value;
-    }
-    return values;
-  }
 };
 
 TEST_F(SlurmCommandTest, WritesScriptsAndSaysHowToSubmitThem) {
@@ -90,7 +79,8 @@ TEST_F(SlurmCommandTest, ShardsThatAreMergedAreTheSweep) {
   EXPECT_EQ(result.exit_code, 0) << result.errors;
   EXPECT_THAT(result.output, HasSubstr("submitted as "));
   EXPECT_THAT(content("calls"), HasSubstr("--dependency=afterany:1:2:3"));
-  EXPECT_EQ(measured("tiny.sqlite"), measured("serial/tiny.sqlite")) << content("log");
+  EXPECT_EQ(measured_values(folder_ / "tiny.sqlite"), measured_values(folder_ / "serial/tiny.sqlite"))
+      << content("log");
   const ProgramResult again = run_program(folder_.path(), {"run", "tiny.toml"});
   EXPECT_THAT(again.errors, HasSubstr("0 cells computed")) << "conversions were brought beside the database";
 }

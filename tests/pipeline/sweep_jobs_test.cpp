@@ -7,6 +7,7 @@
 #include "harness/pipeline/run_record.h"
 #include "harness/pipeline/sweep_jobs.h"
 #include "harness/pipeline/sweep_run.h"
+#include "tests/pipeline/measured_values.h"
 #include "tests/pipeline/sweep_fixture.h"
 #include "tests/run_program.h"
 
@@ -61,17 +62,7 @@ TEST_F(SweepJobsTest, GivesTheRowsThatOneProcessGives) {
   ASSERT_EQ(run_program(folder_.path(), {"run", "tiny.toml", "--set", "seeds=[0]", "--threads", "1", "--db", serial})
                 .exit_code,
             0);
-  std::map<std::string, double> by_jobs, by_one;
-  const auto collect = [](const std::vector<RunRecord>& runs, std::map<std::string, double>& values) {
-    for (const RunRecord& run : runs) {
-      EXPECT_EQ(run.status, "completed") << run.error;
-      if (run.stage != "measure") continue;
-      for (const Metric& metric : run.metrics) values[run.cell_key + metric.name] = metric.value;
-    }
-  };
-  collect(runs(), by_jobs);
-  collect(ResultStore(serial, ResultStore::Mode::kReadOnly).runs(), by_one);
-  EXPECT_EQ(by_jobs, by_one);
+  EXPECT_EQ(measured_values(database_), measured_values(serial));
   EXPECT_EQ(outcome.computed, static_cast<int64_t>(runs().size()));
   EXPECT_EQ(run().reused, outcome.computed) << "a second time nothing is to be done";
 }
