@@ -44,15 +44,18 @@ std::map<std::string, StageCount> count_stages(const std::vector<SweepCellStatus
   return stages;
 }
 
-// "about 1:02:03 of work", by what cells of each stage took so far.
+// "about 1:02:03 of work left", by what cells of each stage took so far.
 std::string remaining_text(const std::map<std::string, StageCount>& stages) {
   double seconds = 0;
-  bool is_whole = true;
+  bool any_known = false, any_unknown = false;
   for (const auto& [name, stage] : stages) {
+    if (stage.missing == 0) continue;
+    (stage.done > 0 ? any_known : any_unknown) = true;
     if (stage.done > 0) seconds += stage.seconds / static_cast<double>(stage.done) * static_cast<double>(stage.missing);
-    if (stage.done == 0 && stage.missing > 0) is_whole = false;
   }
-  return (is_whole ? "about " : "more than ") + duration_text(seconds) + " of work left";
+  if (!any_known)
+    return any_unknown ? "nothing like what is missing has been done, so its time is unknown" : "nothing is missing";
+  return (any_unknown ? "more than " : "about ") + duration_text(seconds) + " of work left";
 }
 
 // What a process last said, and how long ago.

@@ -12,8 +12,9 @@
 namespace moebench {
 namespace {
 
+using testing::AllOf;
+using testing::ContainsRegex;
 using testing::HasSubstr;
-
 using testing::StartsWith;
 
 class RunCommandTest : public SweepFixture {
@@ -63,6 +64,22 @@ TEST_F(RunCommandTest, MakesTheTable) {
   }
   EXPECT_EQ(converted, 2 * 4);
   EXPECT_EQ(measured, 1 + 2 * (4 + 2));
+}
+
+TEST_F(RunCommandTest, StatusSaysHowFarTheSweepIs) {
+  const auto status = [&] {
+    const ProgramResult result = sweep("status");
+    EXPECT_EQ(result.exit_code, 0) << result.errors;
+    return result.output;
+  };
+  EXPECT_THAT(status(), AllOf(HasSubstr("no sweep is at work"), ContainsRegex("convert +0 +8 +0 +0\n"),
+                              ContainsRegex("measure +0 +13 +0 +0\n"), HasSubstr("its time is unknown")));
+  sweep("run", {"--set", "seeds=[0]"});
+  EXPECT_THAT(status(), AllOf(ContainsRegex("convert +4 +4 +0 +0\n"), ContainsRegex("measure +7 +6 +0 +0\n"),
+                              ContainsRegex("about .* of work left")));
+  sweep("run");
+  EXPECT_THAT(status(), AllOf(ContainsRegex("convert +8 +0 +0 +0\n"), ContainsRegex("measure +13 +0 +0 +0\n"),
+                              HasSubstr("nothing is missing")));
 }
 
 TEST_F(RunCommandTest, ASecondRunDoesNothingAndShowsTheSameTable) {
