@@ -1,4 +1,4 @@
-// moebench slurm: scripts that a cluster runs. Where there is no Slurm, a stand-in for sbatch runs every task at once.
+// moebench slurm: scripts that a cluster runs; here a stand-in for sbatch runs every task at once.
 #include <sys/stat.h>
 #include <cstdlib>
 
