@@ -122,6 +122,7 @@ bool register_benchmarks() {
     };
     add("retrain_step/S1A3E8", 1, 3, 8);
     add("retrain_step/S0A4E8", 0, 4, 8);
+    add("retrain_step/S8A16E48", 8, 16, 48);
     add("retrain_step/S16A32E96", 16, 32, 96);
   }
   return true;

@@ -10,7 +10,8 @@ namespace {
 // Raised whenever a stage computes something else from the same settings; old results are then not reused.
 constexpr int kConvertVersion =
     4;  // 2: rates tie as in the released CMoE code; 3: conversion files of format 2; 4: MKL on any CPU
-constexpr int kRetrainVersion = 2, kMeasureVersion = 2;
+constexpr int kRetrainVersion = 3;  // 3: narrow experts are computed at once
+constexpr int kMeasureVersion = 2;
 
 // " (refit=true)": what tells cells of one name apart; "" for the defaults.
 std::string parenthesised(const nlohmann::json& changed_options) {

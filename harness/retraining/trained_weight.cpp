@@ -64,10 +64,11 @@ StackedFactors TrainedWeight::factors() const {
 
 double TrainedWeight::scale() const { return training_.alpha / static_cast<double>(training_.rank); }
 
-// An update costs three products of its rank with the inputs, the weight's own gradient one of its width.
+// An update costs three products of its rank with the inputs, and those of each block, which are small and slow; the
+// weight's own gradient costs one product of its width.
 bool TrainedWeight::is_folded() const {
   const auto num_blocks = static_cast<int64_t>(widths_.size());
-  return is_updated() && training_.dropout == 0 && weight_.size(0) < 3 * num_blocks * training_.rank;
+  return is_updated() && training_.dropout == 0 && weight_.size(0) < 6 * num_blocks * training_.rank;
 }
 
 std::vector<StackedFactors> TrainedWeight::blocks() const {

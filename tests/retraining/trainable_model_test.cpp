@@ -38,8 +38,8 @@ class TrainableModelTest : public testing::Test {
 Conversion wide_mixture() {
   Conversion conversion = linear_mixture(2);
   for (LayerConversion& layer : conversion.layers) {
-    layer.experts.assign(4, {.neurons = at::arange(48, at::kLong)});
-    layer.router.tensors["weight"] = at::linspace(-1, 1, 4 * 32).view({4, 32}).mul(20).sin();
+    layer.experts.assign(8, {.neurons = at::arange(48, at::kLong)});
+    layer.router.tensors["weight"] = at::linspace(-1, 1, 8 * 32).view({8, 32}).mul(20).sin();
   }
   return conversion;
 }
@@ -106,7 +106,7 @@ TEST_F(TrainableModelTest, RetrainingGoesOnFromEarlierRetraining) {
 }
 
 TEST_F(TrainableModelTest, SmallExpertsComputedAtOnceAgreeWithThoseComputedByVisits) {
-  // The same experts, but for one more that is wide and never visited: then visits pay.
+  // The same experts, but for three more that are wide and never visited: then visits pay.
   Conversion at_once = kinds_of_conversions()[1];
   Conversion by_visits = at_once;
   for (Conversion* conversion : {&at_once, &by_visits}) {
@@ -116,10 +116,9 @@ TEST_F(TrainableModelTest, SmallExpertsComputedAtOnceAgreeWithThoseComputedByVis
     }
   }
   for (LayerConversion& layer : by_visits.layers) {
-    layer.experts.push_back({.neurons = at::arange(48, at::kLong)});
-    layer.experts.push_back({.neurons = at::arange(48, at::kLong)});
-    layer.router.tensors["weight"] = at::cat({layer.router.tensors["weight"], at::zeros({2, 32})});
-    layer.router.tensors["bias"] = at::cat({layer.router.tensors["bias"], at::full({2}, -1e9)});
+    layer.experts.insert(layer.experts.end(), 3, {.neurons = at::arange(48, at::kLong)});
+    layer.router.tensors["weight"] = at::cat({layer.router.tensors["weight"], at::zeros({3, 32})});
+    layer.router.tensors["bias"] = at::cat({layer.router.tensors["bias"], at::full({3}, -1e9)});
   }
   EXPECT_LT(largest_difference(model(at_once, kEverythingLowRank).forward(ids_),
                                model(by_visits, kEverythingLowRank).forward(ids_)),
