@@ -1,6 +1,7 @@
 #include "harness/lm_eval/document_builder.h"
 
 #include <algorithm>
+#include <memory>
 #include <set>
 #include <stdexcept>
 #include <utility>
@@ -88,14 +89,15 @@ class Examples {
     }
   }
 
-  std::string before(const Json& document) {
-    std::string text;
-    if (!sampler_) return text;
-    for (const size_t place : sampler_->sample(document)) {
-      if (!texts_[place]) texts_[place] = about(definition_, split_, place, [&] { return example(pool_[place]); });
-      text += *texts_[place];
+  void add_before(EvaluatedDocument& built) {
+    if (!sampler_) return;
+    for (const size_t place : sampler_->sample(built.doc)) {
+      if (!texts_[place]) {
+        texts_[place] = about(definition_, split_, place,
+                              [&] { return std::make_shared<const std::string>(example(pool_[place])); });
+      }
+      built.before.push_back(texts_[place]);
     }
-    return text;
   }
 
   std::string data_hash;  // of the pool's file; empty if it is the evaluated one or there is none
@@ -135,7 +137,7 @@ class Examples {
   const TaskDefinition& definition_;
   std::string split_;
   std::vector<Json> pool_;
-  std::vector<std::optional<std::string>> texts_;  // of the pool's documents, made when first drawn
+  std::vector<std::shared_ptr<const std::string>> texts_;  // of the pool's documents, made when first drawn
   std::optional<DocumentRules> rules_;
   std::optional<FewshotSampler> sampler_;
 };
@@ -151,24 +153,26 @@ class Builder {
 
   EvaluatedDocument build(size_t place, const Json& document, Examples& examples) const {
     const Json text = rules_.text(document), target = rules_.target(document);
-    const std::string before = description(document) + examples.before(document);
     EvaluatedDocument built{.doc_id = static_cast<int64_t>(place),
                             .doc = document,
                             .target = python_str(target),
                             .choices = rules_.choices(document),
                             .cluster = cluster(document)};
+    if (description_) built.before.push_back(std::make_shared<const std::string>(description(document)));
+    examples.add_before(built);
     switch (definition_.output_type) {
       case OutputType::kMultipleChoice:
-        add_choices(built, before, text, target);
+        add_choices(built, text, target);
         break;
       case OutputType::kLoglikelihood:
-        built.instances = {{before + as_text(text, "doc_to_text"), as_text(target, "doc_to_target")}};
+        built.instances = {{as_text(text, "doc_to_text"), as_text(target, "doc_to_target")}};
         break;
       case OutputType::kLoglikelihoodRolling:
+        built.before.clear();
         built.instances = {{"", as_text(target, "doc_to_target")}};
         break;
       case OutputType::kGenerateUntil:
-        built.instances = {{before + as_text(text, "doc_to_text"), ""}};
+        built.instances = {{as_text(text, "doc_to_text"), ""}};
         break;
     }
     return built;
@@ -176,7 +180,6 @@ class Builder {
 
  private:
   std::string description(const Json& document) const {
-    if (!description_) return "";
     const auto field = document.find(definition_.description);
     return field == document.end() ? description_->render(document) : as_text(*field, "description");
   }
@@ -187,13 +190,13 @@ class Builder {
   }
 
   // A text that is a number chooses among contexts, which all have the target behind them.
-  void add_choices(EvaluatedDocument& built, const std::string& before, const Json& text, const Json& target) const {
+  void add_choices(EvaluatedDocument& built, const Json& text, const Json& target) const {
     const bool has_many_contexts = text.is_number_integer();
     built.gold = gold(has_many_contexts ? text : target, built.choices);
     for (const std::string& choice : built.choices) {
-      built.instances.push_back(
-          has_many_contexts ? Instance{before + choice, definition_.target_delimiter + as_text(target, "doc_to_target")}
-                            : Instance{before + as_text(text, "doc_to_text"), definition_.target_delimiter + choice});
+      built.instances.push_back(has_many_contexts
+                                    ? Instance{choice, definition_.target_delimiter + as_text(target, "doc_to_target")}
+                                    : Instance{as_text(text, "doc_to_text"), definition_.target_delimiter + choice});
     }
   }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,20 @@ struct EvaluatedDocument {
   std::vector<std::string> choices;  // multiple choice: the texts, without the delimiter before them
   int64_t gold = -1;                 // multiple choice: the right one's place in choices
   std::string cluster;               // items of one source are not independent; empty: a cluster of its own
-  std::vector<Instance> instances;   // multiple choice: one a choice, in their order; else one
+  // What all contexts begin with: a description, then the examples, which documents share.
+  std::vector<std::shared_ptr<const std::string>> before;
+  std::vector<Instance> instances;  // without it; multiple choice: one a choice, in their order; else one
+
+  Instance request(size_t place) const;  // an instance as a model is asked: long, hence made when it is needed
 };
+
+inline Instance EvaluatedDocument::request(size_t place) const {
+  Instance request = instances.at(place);
+  std::string context;
+  for (const auto& part : before) context += *part;
+  request.context.insert(0, context);
+  return request;
+}
 
 // A model's answer to an instance.
 struct Response {

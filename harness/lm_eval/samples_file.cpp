@@ -34,7 +34,7 @@ ordered_json sample_head(const TaskDefinition& definition, const EvaluatedDocume
                          const std::vector<Response>& responses) {
   ordered_json all_arguments = ordered_json::object(), all_responses = ordered_json::array();
   for (size_t place = 0; place < responses.size(); ++place) {
-    all_arguments["gen_args_" + std::to_string(place)] = arguments(definition, document.instances.at(place));
+    all_arguments["gen_args_" + std::to_string(place)] = arguments(definition, document.request(place));
     all_responses.push_back(ordered_json::array({response_text(definition.output_type, responses[place])}));
   }
   return {{"doc_id", document.doc_id},
@@ -45,7 +45,7 @@ ordered_json sample_head(const TaskDefinition& definition, const EvaluatedDocume
 }
 
 std::string prompt(OutputType output_type, const EvaluatedDocument& document) {
-  const Instance& instance = document.instances.at(0);
+  const Instance instance = document.request(0);
   return output_type == OutputType::kLoglikelihoodRolling ? instance.continuation : instance.context;
 }
 

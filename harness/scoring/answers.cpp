@@ -1,6 +1,7 @@
 #include "harness/scoring/answers.h"
 
 #include <algorithm>
+#include <span>
 #include <stdexcept>
 
 #include "harness/scoring/greedy.h"
@@ -8,10 +9,18 @@
 namespace moebench {
 namespace {
 
-Response as_response(const TokenScores& scores) {
-  const bool is_greedy =
-      std::all_of(scores.is_greedy.begin(), scores.is_greedy.end(), [](bool greedy) { return greedy; });
-  return {.loglikelihood = scores.sum(), .is_greedy = is_greedy};
+// Requests that are made, encoded and scored together: what is held does not grow with the task.
+constexpr int64_t kTokensAtOnce = 1 << 20;
+
+// Of the requests that an instance was asked by.
+Response as_response(std::span<const TokenScores> parts) {
+  Response response{.is_greedy = true};
+  for (const TokenScores& scores : parts) {
+    response.loglikelihood += scores.sum();
+    const auto is_argmax = [](bool greedy) { return greedy; };
+    response.is_greedy &= std::all_of(scores.is_greedy.begin(), scores.is_greedy.end(), is_argmax);
+  }
+  return response;
 }
 
 class Answering {
@@ -20,82 +29,88 @@ class Answering {
       : model_(model), tokenizer_(tokenizer), settings_(settings) {}
 
   Answers loglikelihoods(const std::vector<EvaluatedDocument>& documents) {
-    std::vector<ScoreRequest> requests;
-    for_each_instance(documents, [&](const Instance& instance) {
+    return scored(documents, [&](const Instance& instance) {
       const EncodedPair pair = encode_pair(tokenizer_, instance.context, instance.continuation, settings_.profile);
+      std::vector<ScoreRequest> request = {fit(pair, settings_.max_length)};
       answers_.num_swallowed += pair.was_swallowed;
-      requests.push_back(fit(pair, settings_.max_length));
-      answers_.num_truncated += requests.back().ids.size() < pair.ids.size();
+      answers_.num_truncated += request.front().ids.size() < pair.ids.size();
+      return request;
     });
-    const std::vector<TokenScores> scores = score_all(requests);
-    size_t next = 0;
-    for (const EvaluatedDocument& document : documents) {
-      std::vector<Response>& responses = answers_.responses.emplace_back();
-      for (size_t instance = 0; instance < document.instances.size(); ++instance) {
-        responses.push_back(as_response(scores[next++]));
-      }
-    }
-    return std::move(answers_);
   }
 
   Answers rolling(const std::vector<EvaluatedDocument>& documents) {
-    std::vector<ScoreRequest> requests;
-    std::vector<size_t> ends;  // of each instance's windows
-    for_each_instance(documents, [&](const Instance& instance) {
-      const std::vector<int64_t> ids = encode_whole(tokenizer_, instance.continuation, settings_.profile);
-      for (ScoreRequest& window : rolling_requests(ids, settings_.max_length)) requests.push_back(std::move(window));
-      ends.push_back(requests.size());
+    return scored(documents, [&](const Instance& instance) {
+      return rolling_requests(encode_whole(tokenizer_, instance.continuation, settings_.profile), settings_.max_length);
     });
-    const std::vector<TokenScores> scores = score_all(requests);
-    size_t window = 0, instance = 0;
-    for (const EvaluatedDocument& document : documents) {
-      std::vector<Response>& responses = answers_.responses.emplace_back();
-      for (size_t place = 0; place < document.instances.size(); ++place, ++instance) {
-        Response& response = responses.emplace_back();
-        response.is_greedy = true;
-        for (; window < ends[instance]; ++window) {
-          const Response part = as_response(scores[window]);
-          response.loglikelihood += part.loglikelihood;
-          response.is_greedy = response.is_greedy && part.is_greedy;
-        }
-      }
-    }
-    return std::move(answers_);
   }
 
   Answers generations(const std::vector<EvaluatedDocument>& documents) {
     const std::vector<std::string> stops = stop_strings();
     const auto max_tokens = settings_.generation_kwargs.value("max_gen_toks", int64_t{256});
     for (const EvaluatedDocument& document : documents) {
-      for_each_instance({document}, [&](const Instance& instance) {
+      for_each_instance(document, [&](const Instance& instance) {
         answers_.responses.push_back({{.text = generate(instance.context, stops, max_tokens)}});
       });
-      if (settings_.progress) {
-        settings_.progress(static_cast<double>(answers_.responses.size()) / static_cast<double>(documents.size()));
-      }
+      report(static_cast<double>(answers_.responses.size()), documents.size());
     }
     return std::move(answers_);
   }
 
  private:
   template <class Use>
-  void for_each_instance(const std::vector<EvaluatedDocument>& documents, const Use& use) const {
-    for (const EvaluatedDocument& document : documents) {
-      for (const Instance& instance : document.instances) {
-        try {
-          use(instance);
-        } catch (const std::invalid_argument& error) {
-          throw std::invalid_argument("document " + std::to_string(document.doc_id) + ": " + error.what());
-        }
+  static void for_each_instance(const EvaluatedDocument& document, const Use& use) {
+    for (size_t place = 0; place < document.instances.size(); ++place) {
+      try {
+        use(document.request(place));
+      } catch (const std::invalid_argument& error) {
+        throw std::invalid_argument("document " + std::to_string(document.doc_id) + ": " + error.what());
       }
     }
   }
 
-  std::vector<TokenScores> score_all(const std::vector<ScoreRequest>& requests) const {
-    return score(model_, requests, [&](const ScoringProgress& progress) {
-      if (!settings_.progress) return;
-      settings_.progress(static_cast<double>(progress.tokens_done) / static_cast<double>(progress.tokens_total));
+  // encode: an instance to the requests whose scores make its response.
+  template <class Encode>
+  Answers scored(const std::vector<EvaluatedDocument>& documents, const Encode& encode) {
+    std::vector<ScoreRequest> requests;
+    std::vector<std::vector<size_t>> ends;  // of each document's instances among them
+    int64_t num_tokens = 0;
+    for (const EvaluatedDocument& document : documents) {
+      ends.emplace_back();
+      for_each_instance(document, [&](const Instance& instance) {
+        for (ScoreRequest& request : encode(instance)) {
+          num_tokens += std::ssize(request.ids);
+          requests.push_back(std::move(request));
+        }
+        ends.back().push_back(requests.size());
+      });
+      if (num_tokens < kTokensAtOnce && &document != &documents.back()) continue;
+      add_responses(requests, ends, documents.size());
+      requests.clear();
+      ends.clear();
+      num_tokens = 0;
+    }
+    return std::move(answers_);
+  }
+
+  void add_responses(const std::vector<ScoreRequest>& requests, const std::vector<std::vector<size_t>>& ends,
+                     size_t num_documents) {
+    const auto before = static_cast<double>(answers_.responses.size()), now = static_cast<double>(ends.size());
+    const std::vector<TokenScores> scores = score(model_, requests, [&](const ScoringProgress& progress) {
+      const double share = static_cast<double>(progress.tokens_done) / static_cast<double>(progress.tokens_total);
+      report(before + now * share, num_documents);
     });
+    size_t begin = 0;
+    for (const std::vector<size_t>& of_document : ends) {
+      std::vector<Response>& responses = answers_.responses.emplace_back();
+      for (const size_t end : of_document) {
+        responses.push_back(as_response(std::span(scores).subspan(begin, end - begin)));
+        begin = end;
+      }
+    }
+  }
+
+  void report(double documents_done, size_t num_documents) const {
+    if (settings_.progress) settings_.progress(documents_done / static_cast<double>(num_documents));
   }
 
   std::vector<std::string> stop_strings() const {

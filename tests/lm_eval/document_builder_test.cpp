@@ -67,16 +67,16 @@ TEST_F(DocumentBuilderTest, MultipleChoiceHasOneRequestAChoice) {
   EXPECT_EQ(built.documents[1].gold, 1);
   EXPECT_EQ(built.documents[1].target, "1");
   EXPECT_THAT(built.documents[1].choices, ElementsAre("no", "yes"));
-  EXPECT_EQ(built.documents[1].instances.at(1).context, "About q1.\nq1?");
-  EXPECT_EQ(built.documents[1].instances.at(1).continuation, " yes");
+  EXPECT_EQ(built.documents[1].request(1).context, "About q1.\nq1?");
+  EXPECT_EQ(built.documents[1].request(1).continuation, " yes");
 }
 
 // Python's random.Random(1234).sample(range(20), 2) is 14, 3 the first time and 0, 2 the second.
 TEST_F(DocumentBuilderTest, ExamplesAreDrawnAnewForEveryDocument) {
   write_task();
   const TaskDocuments built = build("mine", 2);
-  EXPECT_EQ(built.documents[0].instances[0].context, "t14? no\n\nt3? yes\n\nq0?");
-  EXPECT_EQ(built.documents[1].instances[0].context, "t0? no\n\nt2? no\n\nq1?");
+  EXPECT_EQ(built.documents[0].request(0).context, "t14? no\n\nt3? yes\n\nq0?");
+  EXPECT_EQ(built.documents[1].request(0).context, "t0? no\n\nt2? no\n\nq1?");
   EXPECT_EQ(built.num_fewshot, 2);
 }
 
@@ -85,18 +85,18 @@ TEST_F(DocumentBuilderTest, ALimitKeepsTheFirstDocumentsAndTheirExamples) {
   const TaskDocuments all = build("mine", 3), two = build("mine", 3, 2);
   ASSERT_EQ(two.documents.size(), 2u);
   EXPECT_EQ(two.num_available, 3);
-  EXPECT_EQ(two.documents[1].instances[0].context, all.documents[1].instances[0].context);
+  EXPECT_EQ(two.documents[1].request(0).context, all.documents[1].request(0).context);
 }
 
 TEST_F(DocumentBuilderTest, FirstNTakesThePoolsOrder) {
   write_task("fewshot_config: {sampler: first_n, target_delimiter: '=', fewshot_delimiter: ';'}\n");
-  EXPECT_EQ(build("mine", 2).documents[2].instances[0].context, "t0?=no;t1?=yes;q2?");
+  EXPECT_EQ(build("mine", 2).documents[2].request(0).context, "t0?=no;t1?=yes;q2?");
 }
 
 TEST_F(DocumentBuilderTest, ExamplesOfTheEvaluatedSplitLeaveTheDocumentOut) {
   write_task("fewshot_split: test\n");
   for (const EvaluatedDocument& document : build("mine", 2).documents) {
-    const std::string& context = document.instances[0].context;
+    const std::string context = document.request(0).context;
     const std::string question = document.doc["question"];
     EXPECT_EQ(context.find(question), context.rfind(question)) << context;
   }
@@ -118,8 +118,8 @@ TEST_F(DocumentBuilderTest, PartialScoringPutsTheChoicesIntoTheContexts) {
   const EvaluatedDocument document = build("winogrande").documents.at(0);
   EXPECT_EQ(document.gold, 1);
   EXPECT_EQ(document.target, "had helped.");
-  EXPECT_EQ(document.instances.at(0).context, "Ann thanked Bob as Ann");
-  EXPECT_EQ(document.instances.at(1).continuation, " had helped.");
+  EXPECT_EQ(document.request(0).context, "Ann thanked Bob as Ann");
+  EXPECT_EQ(document.request(1).continuation, " had helped.");
 }
 
 // One pass over pairs of spaces leaves two of three; brackets go, but not across lines; the rest of ctx_b is lower
@@ -133,10 +133,10 @@ TEST_F(DocumentBuilderTest, HellaswagIsCleanedAsLmEvalCleansIt) {
                                                    {"source_id", "s"}}
                                                   .dump());
   const EvaluatedDocument document = build("hellaswag").documents.at(0);
-  EXPECT_EQ(document.instances.at(0).context, "Act: a  b . c École [y\nz]");
+  EXPECT_EQ(document.request(0).context, "Act: a  b . c École [y\nz]");
   EXPECT_THAT(document.choices, ElementsAre(" one", "two"));
   EXPECT_EQ(document.cluster, "s");
-  EXPECT_EQ(document.doc["query"], document.instances[0].context);
+  EXPECT_EQ(document.doc["query"], document.request(0).context);
 }
 
 // HellaSwag's source_id is above; WikiText's documents are its pages.

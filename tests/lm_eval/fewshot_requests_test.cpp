@@ -22,7 +22,8 @@ using Json = nlohmann::ordered_json;
 std::string request_hash(const TaskDocuments& built) {
   Json requests = Json::array();
   for (const EvaluatedDocument& document : built.documents) {
-    for (const auto& [context, continuation] : document.instances) {
+    for (size_t place = 0; place < document.instances.size(); ++place) {
+      const auto [context, continuation] = document.request(place);
       requests.push_back(continuation.empty() ? Json::array({context}) : Json::array({context, continuation}));
     }
   }

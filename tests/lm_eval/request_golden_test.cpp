@@ -28,7 +28,8 @@ Json golden() { return Json::parse(std::ifstream(kGolden)); }
 // Request lists as 0.3 had them: rolling texts alone, generation with its stop strings, LAMBADA's twice.
 Json requests_of(const EvaluatedDocument& document, OutputType type) {
   Json requests = Json::array();
-  for (const Instance& instance : document.instances) {
+  for (size_t place = 0; place < document.instances.size(); ++place) {
+    const Instance instance = document.request(place);
     switch (type) {
       case OutputType::kMultipleChoice:
         requests.push_back({instance.context, instance.continuation});

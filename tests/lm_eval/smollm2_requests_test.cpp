@@ -31,7 +31,7 @@ void expect_same_requests(const EvaluatedDocument& document, const Json& item, O
   const Json& requests = item.at("requests");
   ASSERT_EQ(document.instances.size(), requests.size());
   for (size_t place = 0; place < requests.size(); ++place) {
-    const auto& [context, continuation] = document.instances[place];
+    const auto [context, continuation] = document.request(place);
     if (type == OutputType::kLoglikelihoodRolling) {
       EXPECT_EQ(hash_of(continuation), stored(item, requests[place], "text_sha256"));
       continue;
