@@ -20,11 +20,8 @@ namespace {
 // Tokens of one pass through the stages: enough for products to be bound by arithmetic, few enough for a thread's
 // output columns to stay in its cache.
 constexpr int64_t kBlockTokens = 1024;
-// Up to so many tokens weights are what takes time: one thread routes alone, for a barrier would cost more than it
-// saves, and threads share out the panels evenly, each a long stretch of memory.
-constexpr int64_t kFewTokens = 16;
-// Up to so many, weights come from memory as fast as they can and products wait for them.
-constexpr int64_t kStreamingTokens = 64;
+// Up to so many tokens one thread routes alone: barriers would cost more than they save.
+constexpr int64_t kRoutedAlone = 16;
 constexpr int64_t kStretchBytes = 4 << 20;  // at most, so that a thread which is held up leaves work to the others
 // Of a panel of down_proj that is multiplied at once: what a dense network's neurons would push out of the cache.
 constexpr int64_t kSegmentSteps = 1024;
@@ -82,6 +79,7 @@ class Pass {
   void combine_columns(int64_t first_panel, int64_t num_panels, float* sums) const;
   void accumulate(const Visits& visits, int64_t first_panel, int64_t num_panels, float* sums, int64_t row_floats) const;
   int64_t panels_a_tile(int64_t num_panels) const;
+  bool is_few() const;
 
   const char* input(int64_t token) const;
   int64_t routed() const;
@@ -99,7 +97,7 @@ class Pass {
 
 class FusedKernel : public MoeFfnKernel {
  public:
-  FusedKernel(const MoeFfn& network, const InstructionSet& instruction_set);
+  FusedKernel(const MoeFfn& network, const InstructionSet& instruction_set, int64_t few_tokens);
   void run(const MoeFfnCall& call) const override;
 
  private:
@@ -109,6 +107,7 @@ class FusedKernel : public MoeFfnKernel {
   MoeFfn network_;  // its weights are not read any more
   const InstructionSet& instruction_set_;
   const MicroKernels& micro_kernels_;
+  const int64_t few_tokens_;
   PanelMemory panel_memory_;
   std::vector<PackedExpert> experts_;
   std::optional<PackedExpert> shared_;
@@ -118,10 +117,11 @@ class FusedKernel : public MoeFfnKernel {
   int64_t num_output_panels_ = 0;
 };
 
-FusedKernel::FusedKernel(const MoeFfn& network, const InstructionSet& instruction_set)
+FusedKernel::FusedKernel(const MoeFfn& network, const InstructionSet& instruction_set, int64_t few_tokens)
     : network_(network),
       instruction_set_(instruction_set),
       micro_kernels_(network.dtype == Dtype::kFloat32 ? instruction_set.float32 : instruction_set.bfloat16),
+      few_tokens_(few_tokens),
       num_output_panels_(divided_up(network.hidden_size, kPanelColumns)) {
   check_network(network);
   const bool routes = network.top_k > 0 && network.router.kind != Router::Kind::kGiven;
@@ -188,6 +188,8 @@ void Pass::route(int64_t begin, int64_t end) {
     }
   });
 }
+
+bool Pass::is_few() const { return num_tokens_ <= kernel_.few_tokens_; }
 
 int64_t Pass::routed() const { return static_cast<int64_t>(kernel_.experts_.size()); }
 
@@ -262,9 +264,8 @@ void Pass::activate(int num_threads) {
   const auto& visits = workspace_.visits;
   if (visits.empty()) return;
   const int64_t panel_bytes = visits.front().expert->gate_up.panel_bytes();
-  const int64_t at_once = num_tokens_ <= kFewTokens
-                              ? share_of(num_gate_up_panels_, num_threads, kStretchBytes / panel_bytes)
-                              : share_of(num_gate_up_panels_, 4 * num_threads, kPanelsBytes / panel_bytes);
+  const int64_t at_once = is_few() ? share_of(num_gate_up_panels_, num_threads, kStretchBytes / panel_bytes)
+                                   : share_of(num_gate_up_panels_, 4 * num_threads, kPanelsBytes / panel_bytes);
   size_t visited = 0;
   for (;;) {
     int64_t panel = next_gate_up_panel_.fetch_add(at_once, std::memory_order_relaxed);
@@ -281,8 +282,7 @@ void Pass::activate(int num_threads) {
   }
 }
 
-// Where reading weights is what takes time, a panel meets all its rows before the next is read.
-int64_t Pass::panels_a_tile(int64_t num_panels) const { return num_tokens_ <= kStreamingTokens ? 1 : num_panels; }
+int64_t Pass::panels_a_tile(int64_t num_panels) const { return is_few() ? 1 : num_panels; }
 
 // sums: of these panels' columns, a token's row_floats apart.
 void Pass::accumulate(const Visits& visits, int64_t first_panel, int64_t num_panels, float* sums,
@@ -346,8 +346,7 @@ void Pass::combine_columns(int64_t first_panel, int64_t num_panels, float* sums)
 void Pass::combine(int num_threads) {
   const TraceRange trace(TraceStage::kDown, num_tokens_);
   const int64_t row_bytes = kPanelColumns * static_cast<int64_t>(sizeof(float));
-  const bool is_few = num_tokens_ <= kFewTokens;
-  const int64_t at_once = share_of(kernel_.num_output_panels_, is_few ? num_threads : 4 * num_threads,
+  const int64_t at_once = share_of(kernel_.num_output_panels_, is_few() ? num_threads : 4 * num_threads,
                                    kSumsBytes / (num_tokens_ * row_bytes));
   thread_local std::vector<float> sums;
   sums.resize(num_tokens_ * at_once * kPanelColumns);
@@ -361,7 +360,7 @@ void Pass::combine(int num_threads) {
 // Which tokens are each expert's.
 void Pass::assign(int thread, int num_threads) {
   const TraceRange trace(TraceStage::kRoute, num_tokens_);
-  if (num_tokens_ <= kFewTokens) {
+  if (num_tokens_ <= kRoutedAlone) {
     if (thread > 0) return;
     route(0, num_tokens_);
     count(0, num_tokens_, workspace_.visit_counts.data());
@@ -421,8 +420,9 @@ void FusedKernel::run(const MoeFfnCall& call) const {
 
 }  // namespace
 
-std::unique_ptr<MoeFfnKernel> make_fused(const MoeFfn& network, const InstructionSet& instruction_set) {
-  return std::make_unique<FusedKernel>(network, instruction_set);
+std::unique_ptr<MoeFfnKernel> make_fused(const MoeFfn& network, const InstructionSet& instruction_set,
+                                         int64_t few_tokens) {
+  return std::make_unique<FusedKernel>(network, instruction_set, few_tokens);
 }
 
 }  // namespace moebench::kernels
