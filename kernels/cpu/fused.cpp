@@ -80,6 +80,7 @@ class Pass {
   void accumulate(const Visits& visits, int64_t first_panel, int64_t num_panels, float* sums, int64_t row_floats) const;
   int64_t panels_a_tile(int64_t num_panels) const;
   bool is_few() const;
+  int64_t pieces_a_thread() const { return is_few() ? 1 : 4; }  // more, so that one that is held up leaves some
 
   const char* input(int64_t token) const;
   int64_t routed() const;
@@ -91,7 +92,7 @@ class Pass {
   int32_t* const experts_TK_;
   float* const weights_TK_;
   int64_t num_gate_up_panels_ = 0;
-  std::atomic<int64_t> next_gate_up_panel_{0}, next_columns_{0};
+  std::atomic<int64_t> next_gate_up_{0}, next_columns_{0};  // pieces
   Barrier barrier_;
 };
 
@@ -149,10 +150,22 @@ const char* Pass::input(int64_t token) const {
   return static_cast<const char*>(call_.input) + token * call_.input_stride * element_size(kernel_.network_.dtype);
 }
 
-// The size of num_shares even shares of count, or of more of them that are no larger than most.
-int64_t share_of(int64_t count, int64_t num_shares, int64_t most) {
-  return std::clamp<int64_t>(most, 1, divided_up(count, num_shares));
-}
+// count cut evenly into the fewest pieces that all threads get as many of, at least a_thread (as long as there are so
+// many), and none of which is larger than most (at least 1).
+class Pieces {
+ public:
+  Pieces(int64_t count, int64_t num_threads, int64_t a_thread, int64_t most) : count_(count) {
+    const int64_t size = std::clamp<int64_t>(most, 1, divided_up(count, a_thread * num_threads));
+    number_ = num_threads * divided_up(divided_up(count, size), num_threads);
+  }
+
+  int64_t number() const { return number_; }
+  int64_t begin(int64_t piece) const { return count_ * piece / number_; }
+  int64_t largest() const { return divided_up(count_, number_); }
+
+ private:
+  int64_t count_, number_;
+};
 
 // The head of what is read next, which the micro-kernels, looking ahead in what they read, cannot know. A hint.
 void prefetch(const char* address) {
@@ -264,13 +277,14 @@ void Pass::activate(int num_threads) {
   const auto& visits = workspace_.visits;
   if (visits.empty()) return;
   const int64_t panel_bytes = visits.front().expert->gate_up.panel_bytes();
-  const int64_t at_once = is_few() ? share_of(num_gate_up_panels_, num_threads, kStretchBytes / panel_bytes)
-                                   : share_of(num_gate_up_panels_, 4 * num_threads, kPanelsBytes / panel_bytes);
+  const Pieces pieces(num_gate_up_panels_, num_threads, pieces_a_thread(),
+                      (is_few() ? kStretchBytes : kPanelsBytes) / panel_bytes);
   size_t visited = 0;
   for (;;) {
-    int64_t panel = next_gate_up_panel_.fetch_add(at_once, std::memory_order_relaxed);
-    const int64_t end = std::min(panel + at_once, num_gate_up_panels_);
-    if (panel >= end) return;
+    const int64_t piece = next_gate_up_.fetch_add(1, std::memory_order_relaxed);
+    if (piece >= pieces.number()) return;
+    int64_t panel = pieces.begin(piece);
+    const int64_t end = pieces.begin(piece + 1);
     while (panel < end) {
       while (visited + 1 < visits.size() && visits[visited + 1].first_panel <= panel) ++visited;
       const int64_t first = panel - visits[visited].first_panel;
@@ -346,14 +360,15 @@ void Pass::combine_columns(int64_t first_panel, int64_t num_panels, float* sums)
 void Pass::combine(int num_threads) {
   const TraceRange trace(TraceStage::kDown, num_tokens_);
   const int64_t row_bytes = kPanelColumns * static_cast<int64_t>(sizeof(float));
-  const int64_t at_once = share_of(kernel_.num_output_panels_, is_few() ? num_threads : 4 * num_threads,
-                                   kSumsBytes / (num_tokens_ * row_bytes));
+  const Pieces pieces(kernel_.num_output_panels_, num_threads, pieces_a_thread(),
+                      kSumsBytes / (num_tokens_ * row_bytes));
   thread_local std::vector<float> sums;
-  sums.resize(num_tokens_ * at_once * kPanelColumns);
+  sums.resize(num_tokens_ * pieces.largest() * kPanelColumns);
   for (;;) {
-    const int64_t first = next_columns_.fetch_add(at_once, std::memory_order_relaxed);
-    if (first >= kernel_.num_output_panels_) return;
-    combine_columns(first, std::min(at_once, kernel_.num_output_panels_ - first), sums.data());
+    const int64_t piece = next_columns_.fetch_add(1, std::memory_order_relaxed);
+    if (piece >= pieces.number()) return;
+    const int64_t first = pieces.begin(piece), end = pieces.begin(piece + 1);
+    if (first < end) combine_columns(first, end - first, sums.data());
   }
 }
 

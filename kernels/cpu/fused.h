@@ -11,7 +11,7 @@ namespace moebench::kernels {
 // Up to so many tokens weights are what takes time: threads share out the panels evenly, each a long stretch of memory,
 // and a panel meets all its rows before the next is read. dispatch_benchmark measures whether another number were
 // better.
-inline constexpr int64_t kFewTokens = 64;
+inline constexpr int64_t kFewTokens = 96;
 
 // Nothing is permuted and nothing is added atomically: an expert's rows are read where they stand, and a thread owns
 // columns of the output. A token's bits depend neither on the number of threads nor on the tokens beside it, nor on
