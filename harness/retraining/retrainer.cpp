@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include "harness/content_hash.h"
 #include "harness/peak_memory.h"
@@ -139,10 +141,24 @@ class Retraining {
   bool hand_out(const StageRun& stage) {
     const size_t first = next_mark_;
     while (next_mark_ < request_.marks.size() && is_due(request_.marks[next_mark_])) {
+      check_learned();
       at_mark_(request_.marks[next_mark_], described(stage.model().conversion()));
       ++next_mark_;
     }
     return next_mark_ > first;
+  }
+
+  // Of a training that diverged without ever leaving the finite numbers, no conversion is handed out.
+  void check_learned() const {
+    constexpr double kHardlyBetter = 0.1;  // nats
+    const auto vocab_size = request_.checkpoint.config().vocab_size;
+    const double guess = std::log(static_cast<double>(vocab_size)) - kHardlyBetter;
+    const auto first = state_.curve.front()["loss"].get<double>(), last = state_.curve.back()["loss"].get<double>();
+    if (first >= guess || last < guess) return;
+    throw std::runtime_error(fmt::format(
+        "retraining diverged: the loss rose from {:.3f} to {:.3f} in {} tokens, no better than guessing among {} "
+        "tokens; lower the recipe's learning_rate or clip_norm, or lengthen its warm_up_share",
+        first, last, tokens(), vocab_size));
   }
 
   Conversion described(Conversion conversion) {

@@ -50,7 +50,7 @@ struct RetrainRequest {
 // with activation checkpointing or without. Throws std::invalid_argument: a recipe that trains nothing, marks that do
 // not ascend, a text shorter than a window, a window longer than the model's positions, an id outside the vocabulary, a
 // conversion that was not made for the model or routes by an oracle. std::runtime_error: a loss or gradient that is not
-// finite (step and stage are named), a state file of another request.
+// finite (step and stage are named), a loss that rose to that of guessing, a state file of another request.
 void retrain(const RetrainRequest& request,
              const std::function<void(int64_t mark, const Conversion& conversion)>& at_mark);
 

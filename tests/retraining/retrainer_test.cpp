@@ -160,6 +160,13 @@ TEST_F(RetrainerTest, DivergenceStopsTheRunAndNamesTheStep) {
                   testing::AllOf(HasSubstr("step"), HasSubstr("'experts'"), HasSubstr("learning_rate"))));
 }
 
+TEST_F(RetrainerTest, DivergenceThatStaysFiniteHandsOutNothing) {
+  const Conversion learned = run(request(mixture_, simple_recipe(1e-2), {3200})).at(3200);
+  ASSERT_LT(learned.metadata["retraining"]["curve"].back()["loss"].get<double>(), std::log(67.0) - 0.1);
+  EXPECT_THAT([&] { run(request(learned, simple_recipe(1e6), {640})); },
+              ThrowsMessage<std::runtime_error>(testing::AllOf(HasSubstr("guessing"), HasSubstr("learning_rate"))));
+}
+
 TEST_F(RetrainerTest, RecipeThatTrainsNothingIsRefused) {
   RetrainRecipe nothing = simple_recipe(1e-3);
   nothing[0].experts = Training::kFrozen;
