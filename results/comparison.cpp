@@ -7,12 +7,15 @@
 #include <numeric>
 #include <set>
 
+#include "results/cell_text.h"
 #include "results/distinction.h"
 #include "results/ranking.h"
 #include "results/table_columns.h"
 
 namespace moebench {
 namespace {
+
+const nlohmann::json::json_pointer kTexts("/calibration/texts");  // in an identity
 
 using RunsBySeed = std::map<int64_t, const DescribedRun*>;  // the latest of each seed
 
@@ -223,6 +226,24 @@ std::vector<Row> make_rows(const std::vector<RowRuns>& grouped, const std::vecto
   return rows;
 }
 
+// Texts are known by their hashes, and told apart by their names where these do.
+void name_texts(const std::vector<Row>& rows, std::vector<Named>& named) {
+  const auto names = [&](size_t row) {
+    return rows[row].about.calibration ? join(rows[row].about.calibration->texts, ", ") : "";
+  };
+  const auto hashes = [&](size_t row) { return rows[row].about.identity.value(kTexts, nlohmann::json()); };
+  for (const auto& [label, places] : places_by_label(named)) {
+    for (const size_t one : places) {
+      bool names_differ = false, only_hashes_differ = false;
+      for (const size_t other : places) {
+        names_differ |= names(other) != names(one);
+        only_hashes_differ |= names(other) == names(one) && hashes(other) != hashes(one);
+      }
+      if (names_differ && !only_hashes_differ && !hashes(one).is_null()) named[one].identity[kTexts] = names(one);
+    }
+  }
+}
+
 // Rows that would read alike say what of their identities differs.
 void tell_apart(std::vector<Row>& rows) {
   std::vector<Named> named;
@@ -232,6 +253,7 @@ void tell_apart(std::vector<Row>& rows) {
         row.about.retrain_recipe};
     named.push_back({label.dump(), row.about.identity});
   }
+  name_texts(rows, named);
   const std::vector<std::string> texts = distinctions(named);
   for (size_t row = 0; row < rows.size(); ++row) rows[row].distinction = texts[row];
 }

@@ -24,24 +24,29 @@ std::string field_name(const std::string& pointer) {
   return name;
 }
 
+std::map<std::string, std::vector<size_t>> places_by_label(const std::vector<Named>& things) {
+  std::map<std::string, std::vector<size_t>> places;
+  for (size_t place = 0; place < things.size(); ++place) places[things[place].label].push_back(place);
+  return places;
+}
+
 std::vector<std::string> distinctions(const std::vector<Named>& things) {
   std::vector<Json> fields;
   for (const Named& thing : things)
     fields.push_back(thing.identity.empty() ? Json::object() : thing.identity.flatten());
-  std::vector<std::string> texts;
-  for (size_t one = 0; one < things.size(); ++one) {
-    std::set<std::string> differing;
-    for (size_t other = 0; other < things.size(); ++other) {
-      if (other == one || things[other].label != things[one].label) continue;
-      for (const auto& [field, value] : fields[one].items()) {
-        if (!fields[other].contains(field) || fields[other].at(field) != value) differing.insert(field);
+  std::vector<std::string> texts(things.size());
+  for (const auto& [label, places] : places_by_label(things)) {
+    for (const size_t one : places) {
+      std::set<std::string> differing;
+      for (const size_t other : places) {
+        for (const auto& [field, value] : fields[one].items()) {
+          if (!fields[other].contains(field) || fields[other].at(field) != value) differing.insert(field);
+        }
+      }
+      for (const std::string& field : differing) {
+        texts[one] += (texts[one].empty() ? "" : ", ") + field_name(field) + " " + shown_value(fields[one].at(field));
       }
     }
-    std::string text;
-    for (const std::string& field : differing) {
-      text += (text.empty() ? "" : ", ") + field_name(field) + " " + shown_value(fields[one].at(field));
-    }
-    texts.push_back(text);
   }
   return texts;
 }

@@ -1,6 +1,7 @@
 // What tells apart rows, or columns, that a table would otherwise call the same.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,9 @@ struct Named {
   std::string label;
   nlohmann::json identity;  // an object; empty if it is not known
 };
+
+// Where things of one label stand.
+std::map<std::string, std::vector<size_t>> places_by_label(const std::vector<Named>& things);
 
 // Of each the fields of its identity in which those of its label differ: "model.weights 3f2a91c0d1e2…, version 1"; ""
 // where there are none.

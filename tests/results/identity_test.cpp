@@ -104,6 +104,22 @@ TEST_F(IdentityTest, DevicesCalibrationTextsAndTokenizersAreRowsOfTheirOwn) {
   EXPECT_EQ(table.rows[3].distinction, "calibration.texts.0 eeeeeeeeeeee…, model.device cuda, tokenizer uuuuuuuuuuuu…");
 }
 
+TEST_F(IdentityTest, CalibrationTextsAreToldApartByTheirNamesWhereTheseDiffer) {
+  const auto measure_with = [&](const std::vector<std::string>& names, const std::string& text_hash) {
+    runs_.about["calibration"]["texts"] = names;
+    conversion_["calibration"]["texts"] = {text_hash};
+    measure(0, 40);
+  };
+  measure_with({"news"}, hash('e'));
+  measure_with({"news", "novels"}, hash('f'));
+  EXPECT_EQ(table().rows[0].distinction, "calibration.texts news");
+  EXPECT_EQ(table().rows[1].distinction, "calibration.texts news, novels");
+  measure_with({"news"}, hash('g'));  // the text has changed
+  EXPECT_EQ(table().rows[0].distinction, "calibration.texts.0 eeeeeeeeeeee…");
+  EXPECT_EQ(table().rows[1].distinction, "calibration.texts news, novels");
+  EXPECT_EQ(table().rows[2].distinction, "calibration.texts.0 gggggggggggg…");
+}
+
 TEST_F(IdentityTest, OnlyRowsThatReadAlikeAreToldApart) {
   measure(0, 40);
   conversion_["shape"] = "S1A3E8";
