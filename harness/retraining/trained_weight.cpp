@@ -1,5 +1,6 @@
 #include "harness/retraining/trained_weight.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -17,7 +18,12 @@ at::Tensor uniform_factor(int64_t rows, int64_t columns, int64_t inputs, at::Gen
 
 // [N, D]: of each block, left_e right_e.
 at::Tensor block_products(const at::Tensor& left, const at::Tensor& right, at::IntArrayRef widths) {
-  const std::vector<at::Tensor> lefts = left.split_with_sizes(widths), rights = right.split(left.size(1));
+  const auto num_blocks = static_cast<int64_t>(widths.size());
+  const int64_t rank = left.size(1), columns = right.size(1);
+  if (std::all_of(widths.begin(), widths.end(), [&](int64_t width) { return width == widths[0]; })) {
+    return at::bmm(left.view({num_blocks, widths[0], rank}), right.view({num_blocks, rank, columns})).flatten(0, 1);
+  }
+  const std::vector<at::Tensor> lefts = left.split_with_sizes(widths), rights = right.split(rank);
   std::vector<at::Tensor> products;
   for (size_t block = 0; block < widths.size(); ++block) products.push_back(at::mm(lefts[block], rights[block]));
   return at::cat(products);
