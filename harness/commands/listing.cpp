@@ -1,4 +1,4 @@
-// methods and tasks: what is registered under which name, with its options.
+// methods and tasks: what is registered under which name, with its options; and how methods are retrained.
 #include <memory>
 
 #include <fmt/format.h>
@@ -6,6 +6,7 @@
 
 #include "harness/commands/commands.h"
 #include "harness/converter.h"
+#include "harness/retraining/recipe.h"
 #include "harness/task.h"
 
 namespace moebench {
@@ -15,6 +16,24 @@ std::string choices_text(const OptionDescription& option) {
   return option.choices.empty() ? "" : fmt::format(" [{}]", fmt::join(option.choices, ", "));
 }
 
+// What is listed of an entry besides its options: a method's own retraining recipe.
+std::string more_text(const Registry<Task>::Entry&) { return ""; }
+std::string more_text(const Registry<Converter>::Entry& entry) {
+  std::string text;
+  for (const RetrainStage& stage : entry.create(nlohmann::json::object())->retrain_recipe()) {
+    text += fmt::format("    recipe published, stage {}:", stage.name);
+    const nlohmann::json changed = changed_fields(stage);
+    for (const auto& [field, value] : changed.items()) text += fmt::format(" {}={}", field, value.dump());
+    text += "\n";
+  }
+  return text;
+}
+
+void add_more(const Registry<Task>::Entry&, nlohmann::ordered_json&) {}
+void add_more(const Registry<Converter>::Entry& entry, nlohmann::ordered_json& listed) {
+  listed["published_recipe"] = recipe_to_json(entry.create(nlohmann::json::object())->retrain_recipe());
+}
+
 template <class Entry>
 void print_text(const std::vector<Entry>& entries) {
   for (const Entry& entry : entries) {
@@ -22,6 +41,7 @@ void print_text(const std::vector<Entry>& entries) {
     for (const OptionDescription& option : entry.options) {
       fmt::print("    {:<34} {}{}\n", option.name + " = " + option.default_value, option.help, choices_text(option));
     }
+    fmt::print("{}", more_text(entry));
   }
 }
 
@@ -37,6 +57,7 @@ void print_json(const std::vector<Entry>& entries) {
                          {"choices", option.choices}});
     }
     listed.push_back({{"name", entry.name}, {"summary", entry.summary}, {"options", options}});
+    add_more(entry, listed.back());
   }
   fmt::print("{}\n", listed.dump(2));
 }

@@ -132,6 +132,14 @@ int run_retrain(const Arguments& arguments) {
   return 0;
 }
 
+std::string recipe_help() {
+  std::string text;
+  for (const OptionDescription& field : describe_recipe_fields()) {
+    text += fmt::format("  {:<36} {}\n", field.name + " = " + field.default_value, field.help);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::function<int()> define_retrain(CLI::App& command) {
@@ -179,7 +187,8 @@ std::function<int()> define_retrain(CLI::App& command) {
   add_data_option(command, arguments->data_folder);
   command.add_flag("--json", arguments->as_json, "report for machines");
   command.footer(
-      "  moebench retrain --model smollm2-135m --conversion cmoe.safetensors --text wiki-passages-train "
+      "Fields of a stage, as common has them (moebench methods shows what the published recipes change):\n" + recipe_help() +
+      "\n  moebench retrain --model smollm2-135m --conversion cmoe.safetensors --text wiki-passages-train "
       "--tokens 50000,200000 --out retrained.safetensors");
   return [arguments] { return run_retrain(*arguments); };
 }

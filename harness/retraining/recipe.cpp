@@ -1,5 +1,6 @@
 #include "harness/retraining/recipe.h"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 #include <type_traits>
@@ -31,37 +32,38 @@ const EnumNames<RetrainStage::Noise>& names_of(RetrainStage::Noise) {
   return names;
 }
 
-// Every field but the name.
+// Every field but the name, and what it means.
 template <class Stage, class Visit>
 void visit_fields(Stage& stage, const Visit& visit) {
-  visit("token_share", stage.token_share);
-  visit("experts", stage.experts);
-  visit("attention", stage.attention);
-  visit("router", stage.router);
-  visit("norms", stage.norms);
-  visit("embeddings", stage.embeddings);
-  visit("expert_scale", stage.expert_scale);
-  visit("rank", stage.rank);
-  visit("alpha", stage.alpha);
-  visit("dropout", stage.dropout);
-  visit("learning_rate", stage.learning_rate);
-  visit("expert_scale_learning_rate", stage.expert_scale_learning_rate);
-  visit("schedule", stage.schedule);
-  visit("warm_up_share", stage.warm_up_share);
-  visit("floor_share", stage.floor_share);
-  visit("beta1", stage.beta1);
-  visit("beta2", stage.beta2);
-  visit("epsilon", stage.epsilon);
-  visit("weight_decay", stage.weight_decay);
-  visit("clip_norm", stage.clip_norm);
-  visit("tokens_a_step", stage.tokens_a_step);
-  visit("visit_all", stage.visit_all);
-  visit("temperature", stage.temperature);
-  visit("noise", stage.noise);
-  visit("importance_and_load", stage.importance_and_load);
-  visit("published_load_estimator", stage.published_load_estimator);
-  visit("switch_balance", stage.switch_balance);
-  visit("selection_bias_step", stage.selection_bias_step);
+  visit("token_share", stage.token_share, "of the token budget; the stages' add up to 1");
+  visit("experts", stage.experts, "gate, up and down projection of each, shared ones too: frozen, low_rank or full");
+  visit("attention", stage.attention, "q, k, v and o projection: frozen, low_rank or full");
+  visit("router", stage.router, "is trained");
+  visit("norms", stage.norms, "are trained");
+  visit("embeddings", stage.embeddings, "are trained, and the head");
+  visit("expert_scale", stage.expert_scale, "of CMoE is trained");
+  visit("rank", stage.rank, "of low-rank updates");
+  visit("alpha", stage.alpha, "low-rank updates count alpha / rank times");
+  visit("dropout", stage.dropout, "on the input of low-rank updates");
+  visit("learning_rate", stage.learning_rate, "of AdamW, at its highest");
+  visit("expert_scale_learning_rate", stage.expert_scale_learning_rate, "of expert_scale");
+  visit("schedule", stage.schedule, "constant or cosine");
+  visit("warm_up_share", stage.warm_up_share, "of the stage's steps, in which the rate rises");
+  visit("floor_share", stage.floor_share, "of the learning rate, where a cosine ends");
+  visit("beta1", stage.beta1, "of AdamW");
+  visit("beta2", stage.beta2, "of AdamW");
+  visit("epsilon", stage.epsilon, "of AdamW");
+  visit("weight_decay", stage.weight_decay, "of AdamW");
+  visit("clip_norm", stage.clip_norm, "longest gradient; 0: any");
+  visit("tokens_a_step", stage.tokens_a_step, "whose gradients are added up");
+  visit("visit_all", stage.visit_all, "dense mixing: tokens visit all experts, weighted by softmax(logits / temperature)");
+  visit("temperature", stage.temperature, "of dense mixing");
+  visit("noise", stage.noise, "added to router logits: none, dive or llama_moe");
+  visit("importance_and_load", stage.importance_and_load, "times LLaMA-MoE's balance loss");
+  visit("published_load_estimator", stage.published_load_estimator,
+        "of that loss: noise compared with the threshold, as in the released code");
+  visit("switch_balance", stage.switch_balance, "times the Switch balance loss");
+  visit("selection_bias_step", stage.selection_bias_step, "of CMoE's selection biases, after each step");
 }
 
 template <class Value>
@@ -79,10 +81,20 @@ Value parse_field(const std::string& field, const nlohmann::json& json) {
   }
 }
 
+template <class Value>
+nlohmann::json field_json(const Value& value) {
+  if constexpr (std::is_enum_v<Value>) {
+    const EnumNames<Value>& names = names_of(value);
+    return std::find_if(names.begin(), names.end(), [&](const auto& name) { return name.first == value; })->second;
+  } else {
+    return value;
+  }
+}
+
 void set_field(RetrainStage& stage, const std::string& name, const nlohmann::json& value) {
   bool is_known = false;
   std::vector<std::string> known;
-  visit_fields(stage, [&]<class Value>(const char* field, Value& current) {
+  visit_fields(stage, [&]<class Value>(const char* field, Value& current, const char*) {
     known.push_back(field);
     if (name != field) return;
     is_known = true;
@@ -154,18 +166,28 @@ nlohmann::json recipe_to_json(const RetrainRecipe& recipe) {
   nlohmann::json json = nlohmann::json::array();
   for (const RetrainStage& stage : recipe) {
     nlohmann::json fields = {{"name", stage.name}};
-    visit_fields(stage, [&]<class Value>(const char* field, const Value& value) {
-      if constexpr (std::is_enum_v<Value>) {
-        for (const auto& [known, name] : names_of(value)) {
-          if (known == value) fields[field] = name;
-        }
-      } else {
-        fields[field] = value;
-      }
-    });
+    visit_fields(stage, [&](const char* field, const auto& value, const char*) { fields[field] = field_json(value); });
     json.push_back(fields);
   }
   return json;
+}
+
+nlohmann::json changed_fields(const RetrainStage& stage) {
+  nlohmann::json fields = recipe_to_json({stage})[0];
+  const nlohmann::json of_common = recipe_to_json(common_recipe())[0];
+  for (const auto& [field, value] : of_common.items()) {
+    if (field == "name" || fields[field] == value) fields.erase(field);
+  }
+  return fields;
+}
+
+std::vector<OptionDescription> describe_recipe_fields() {
+  std::vector<OptionDescription> described;
+  const RetrainRecipe common = common_recipe();
+  visit_fields(common.front(), [&](const char* field, const auto& value, const char* help) {
+    described.push_back({field, field_json(value).dump(), help, {}});
+  });
+  return described;
 }
 
 void check_recipe(const RetrainRecipe& recipe) {
@@ -175,10 +197,11 @@ void check_recipe(const RetrainRecipe& recipe) {
     const auto require = [&](bool holds, const std::string& field, const std::string& wanted) {
       if (!holds) throw std::invalid_argument("recipe: stage '" + stage.name + "': " + field + " must be " + wanted);
     };
-    visit_fields(stage, [&]<class Value>(const std::string& field, const Value& value) {
+    visit_fields(stage, [&]<class Value>(const std::string& field, const Value& value, const char*) {
       if constexpr (std::is_same_v<Value, double>) require(std::isfinite(value) && value >= 0, field, "0 or more");
     });
     require(stage.token_share > 0, "token_share", "above 0");
+    require(stage.learning_rate > 0, "learning_rate", "above 0, or it trains nothing");
     require(stage.rank >= 1, "rank", "at least 1");
     require(stage.tokens_a_step >= 1, "tokens_a_step", "at least 1");
     require(stage.temperature > 0, "temperature", "above 0");

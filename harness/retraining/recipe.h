@@ -2,10 +2,12 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include "harness/converter.h"
+#include "harness/options.h"
 #include "harness/retrain_stage.h"
 
 namespace moebench {
@@ -27,8 +29,14 @@ void change_recipe(RetrainRecipe& recipe, const nlohmann::json& settings);
 // A list of stages with all their fields: what a content key is made of.
 nlohmann::json recipe_to_json(const RetrainRecipe& recipe);
 
-// Throws std::invalid_argument naming stage and field: a rank below 1, a share, rate or step that is negative or not
-// finite, shares that do not add up to 1, no stage at all.
+// Of a stage, the fields that differ from common's.
+nlohmann::json changed_fields(const RetrainStage& stage);
+
+// The fields of a stage, with the values that common has.
+std::vector<OptionDescription> describe_recipe_fields();
+
+// Throws std::invalid_argument naming stage and field: a rank below 1, a learning rate of 0, a share, rate or step that
+// is negative or not finite, shares that do not add up to 1, no stage at all.
 void check_recipe(const RetrainRecipe& recipe);
 
 }  // namespace moebench

@@ -258,6 +258,7 @@ TEST_F(ModelCommandsTest, MethodsAndTasksAreListedWithTheirOptions) {
   std::vector<std::string> names;
   for (const json& method : methods) names.push_back(method["name"]);
   EXPECT_THAT(names, testing::IsSupersetOf({"cmoe", "dense", "random_split", "static_pruning"}));
+  EXPECT_THAT(output({"methods"}), HasSubstr("recipe published, stage router: "));
   EXPECT_THAT(output({"tasks"}), AllOf(HasSubstr("perplexity"), HasSubstr("window = 2048"),
                                        HasSubstr("[gptq, strided, llamacpp, c4-new]")));
 }

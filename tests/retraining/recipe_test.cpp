@@ -90,9 +90,21 @@ TEST(RecipeTest, ImpossibleValuesAreRefusedWithStageAndField) {
   refused({{"rank", 0}}, "rank");
   refused({{"token_share", 0.5}}, "token_share");
   refused({{"learning_rate", -1.0}}, "learning_rate");
+  refused({{"learning_rate", 0.0}}, "trains nothing");
   refused({{"dropout", 1.0}}, "dropout");
   refused({{"temperature", 0.0}}, "temperature");
   refused({{"tokens_a_step", 0}}, "tokens_a_step");
+}
+
+TEST(RecipeTest, ADescriptionHasTheFieldsOfAStageAndAStagesChangesAreThoseItMakes) {
+  const nlohmann::json stage = recipe_to_json(recipe_for("common", kNobody))[0];
+  for (const OptionDescription& field : describe_recipe_fields()) {
+    EXPECT_TRUE(stage.contains(field.name) && !field.help.empty()) << field.name;
+  }
+  EXPECT_EQ(describe_recipe_fields().size(), stage.size() - 1) << "all but the name";
+  EXPECT_EQ(changed_fields({.name = "any", .norms = true}), kNobody);
+  EXPECT_EQ(changed_fields({.experts = Training::kFrozen, .norms = true, .rank = 4}),
+            nlohmann::json::parse(R"({"experts": "frozen", "rank": 4})"));
 }
 
 TEST(RateFactorTest, WarmsUpLinearlyAndFallsAlongACosineToItsFloor) {
