@@ -1,9 +1,12 @@
 #include "harness/scoring/greedy.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
+
+#include "harness/scoring/logit_rows.h"
 
 namespace moebench {
 
@@ -18,7 +21,9 @@ std::vector<int64_t> generate_greedily(const LlamaModel& model, const std::vecto
   std::vector<int64_t> generated;
   while (std::ssize(generated) < max_tokens) {
     const at::Tensor hidden = model.forward(ids, &cache);
-    const int64_t next = model.logits(hidden.select(1, -1)).argmax().item<int64_t>();
+    const at::Tensor logits = model.logits(hidden.select(1, -1));
+    if (logits.isnan().any().item<bool>()) throw std::runtime_error(kNotANumber);
+    const int64_t next = logits.argmax().item<int64_t>();
     if (std::find(stop_ids.begin(), stop_ids.end(), next) != stop_ids.end()) break;
     generated.push_back(next);
     if (std::ssize(generated) >= room || (is_done && is_done(generated))) break;

@@ -5,8 +5,13 @@
 
 namespace moebench {
 
+// Whoever meets such a row says so; no number is made of it.
+inline constexpr const char* kNotANumber =
+    "the model's output is not a number: its weights hold such values, or its activations overflow (a retraining that "
+    "diverged in its last steps?)";
+
 struct LogitRowScore {
-  double logprob = 0;      // natural log of softmax(row)[target]
+  double logprob = 0;      // natural log of softmax(row)[target]; not a number if the row has one that is none
   bool is_greedy = false;  // target is the argmax; the lowest id on ties
 };
 

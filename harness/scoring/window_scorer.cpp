@@ -1,6 +1,7 @@
 #include "harness/scoring/window_scorer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <span>
 #include <stdexcept>
@@ -124,6 +125,7 @@ TokenScores score_hidden(const LlamaModel& model, const at::Tensor& hidden, cons
   }
   TokenScores scores;
   for (const LogitRowScore& row : rows) {
+    if (std::isnan(row.logprob)) throw std::runtime_error(kNotANumber);
     scores.logprobs.push_back(row.logprob);
     scores.is_greedy.push_back(row.is_greedy);
   }

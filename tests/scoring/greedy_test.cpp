@@ -41,5 +41,12 @@ TEST_F(GreedyTest, RefusesAnEmptyOrForeignPrompt) {
   EXPECT_THROW(generate_greedily(model_, std::vector<int64_t>(97, 1), 3), std::invalid_argument);
 }
 
+TEST_F(GreedyTest, AModelThatGivesNotANumberIsRefused) {
+  MemoryCheckpoint checkpoint(tiny_llama_config());
+  checkpoint.tensor("model.layers.1.mlp.down_proj.weight").fill_(1e38);
+  const LlamaModel model = LlamaModel::load(checkpoint, {});
+  EXPECT_THROW(generate_greedily(model, prompt_, 3), std::runtime_error);
+}
+
 }  // namespace
 }  // namespace moebench

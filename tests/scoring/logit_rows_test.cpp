@@ -52,6 +52,14 @@ TEST(LogitRowsTest, GreedyIsTheLowestIdOnTies) {
   EXPECT_TRUE(score_row(row, 99).is_greedy);
 }
 
+TEST(LogitRowsTest, ARowWithNotANumberHasNone) {
+  for (const size_t place : {0, 20, 49}) {
+    std::vector<float> row = random_logits(50, 1);
+    row[place] = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_TRUE(std::isnan(score_row(row, 7).logprob)) << place;
+  }
+}
+
 TEST(LogitRowsTest, ImpossibleTokensHaveNoProbabilityAndTakeNone) {
   std::vector<float> row(50, -std::numeric_limits<float>::infinity());
   row[7] = 3;

@@ -55,6 +55,14 @@ TEST_F(WindowScorerTest, RequestsDoNotChangeOneAnother) {
   }
 }
 
+TEST_F(WindowScorerTest, AModelThatGivesNotANumberIsRefused) {
+  MemoryCheckpoint checkpoint(tiny_llama_config());
+  checkpoint.tensor("model.layers.1.mlp.down_proj.weight").fill_(1e38);
+  const LlamaModel model = LlamaModel::load(checkpoint, {});
+  EXPECT_THAT([&] { score(model, {{ids_}}); },
+              testing::ThrowsMessage<std::runtime_error>(testing::HasSubstr("not a number")));
+}
+
 TEST_F(WindowScorerTest, ProgressCountsEveryToken) {
   std::vector<int64_t> done;
   const auto note = [&](const ScoringProgress& progress) {
