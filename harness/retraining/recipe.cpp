@@ -56,7 +56,7 @@ void visit_fields(Stage& stage, const Visit& visit) {
   visit("weight_decay", stage.weight_decay, "of AdamW");
   visit("clip_norm", stage.clip_norm, "longest gradient; 0: any");
   visit("tokens_a_step", stage.tokens_a_step, "whose gradients are added up");
-  visit("visit_all", stage.visit_all, "dense mixing: tokens visit all experts, weighted by softmax(logits / temperature)");
+  visit("visit_all", stage.visit_all, "dense mixing: all experts, weighted by softmax(logits / temperature)");
   visit("temperature", stage.temperature, "of dense mixing");
   visit("noise", stage.noise, "added to router logits: none, dive or llama_moe");
   visit("importance_and_load", stage.importance_and_load, "times LLaMA-MoE's balance loss");
