@@ -45,6 +45,11 @@ void calibrate_visits(const LayerEvidence& evidence, RoutingRule::Visits visits,
   conversion.rule.visits = RoutingRule::Visits::kTopK;
   const at::Tensor values_TE = reluctance(logits_TE, choose().experts, visits);
   const double bound = bound_after(values_TE, evidence.num_tokens() * conversion.top_k);
+  if (visits == RoutingRule::Visits::kThreshold && bound >= 1) {
+    throw std::invalid_argument(
+        "option 'visits': this router's scores are too far apart for a threshold of their softmax; set router = ridge "
+        "as well, or visits = top_k");
+  }
 
   conversion.rule.visits = visits;
   conversion.rule.level = visits == RoutingRule::Visits::kCumulativeMass ? bound : 1 - bound;

@@ -48,12 +48,15 @@ struct AdjustmentOptions {
         "experts of a token: top_k, or those that a threshold or cumulative_mass of the router's softmax gives, top_k "
         "on average",
         {"top_k", "threshold", "cumulative_mass"});
-    visit("propagate", propagate,
-          "what the layers after a converted one see: converted, dense or auto (converted where outputs are adjusted, "
-          "else the method's choice)",
-          {"auto", "converted", "dense"});
+    visit(
+        "propagate", propagate,
+        "what the layers after a converted one see: converted, dense or auto (converted where outputs are adjusted or "
+        "visits are not top_k, else the method's choice)",
+        {"auto", "converted", "dense"});
   }
 
+  // Whether what is fitted to a layer's inputs should see those that it will have.
+  bool fits_own_stream() const { return refits_outputs() || visits != "top_k"; }
   bool refits_outputs() const { return compensation != "none" || moment_alignment; }
   // Whether a layer's conversion is changed after the method made it.
   bool changes_layers() const { return refits_outputs() || router != "own" || visits != "top_k"; }

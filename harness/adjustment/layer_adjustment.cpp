@@ -58,7 +58,7 @@ CalibrationRequest adjusted_calibration(CalibrationRequest own, const Adjustment
     own.observes_layers = false;
   }
   if (options.changes_layers()) own.needs_text = own.observes_layers = true;
-  if (options.propagate == "converted" || (options.propagate == "auto" && options.refits_outputs())) {
+  if (options.propagate == "converted" || (options.propagate == "auto" && options.fits_own_stream())) {
     own.propagation = Propagation::kConverted;
   } else if (options.propagate == "dense") {
     own.propagation = Propagation::kDense;

@@ -186,10 +186,10 @@ std::function<int()> define_retrain(CLI::App& command) {
       ->type_name("FILE");
   add_data_option(command, arguments->data_folder);
   command.add_flag("--json", arguments->as_json, "report for machines");
-  command.footer(
-      "Fields of a stage, as common has them (moebench methods shows what the published recipes change):\n" + recipe_help() +
-      "\n  moebench retrain --model smollm2-135m --conversion cmoe.safetensors --text wiki-passages-train "
-      "--tokens 50000,200000 --out retrained.safetensors");
+  command.footer("Fields of a stage, as common has them (moebench methods shows what the published recipes change):\n" +
+                 recipe_help() +
+                 "\n  moebench retrain --model smollm2-135m --conversion cmoe.safetensors --text wiki-passages-train "
+                 "--tokens 50000,200000 --out retrained.safetensors");
   return [arguments] { return run_retrain(*arguments); };
 }
 

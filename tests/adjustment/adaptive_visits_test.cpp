@@ -3,8 +3,10 @@
 #include <stdexcept>
 
 #include <ATen/ATen.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "harness/adjustment/ridge_router.h"
 #include "harness/model/moe_layer.h"
 #include "tests/adjustment/adjustment_scene.h"
 
@@ -54,6 +56,26 @@ TEST_P(AdaptiveVisitsTest, WhereAllAreVisitedNothingChanges) {
   conversion.top_k = 4;
   calibrate_visits(scene.evidence, GetParam(), conversion);
   EXPECT_EQ(conversion.rule.visits, Visits::kTopK);
+}
+
+TEST_P(AdaptiveVisitsTest, ARidgeRouterOfHugeOutputsVisitsAsManyAsTopKWas) {
+  GatedMlpWeights dense = scene.dense;
+  dense.down_proj = dense.down_proj * 1e5;
+  LayerEvidence evidence(dense, "none");
+  for (const at::Tensor& inputs : scene.windows) evidence.observe(Window(dense, inputs).chunk());
+  LayerConversion conversion = scene.partition(true);
+  fit_ridge_router(evidence, RouterKind::kQuadratic, false, conversion);
+  calibrate_visits(evidence, GetParam(), conversion);
+  const double mean =
+      MoeLayer(dense, conversion).route(scene.inputs()).visited.sum(1).to(at::kDouble).mean().item<double>();
+  EXPECT_NEAR(mean, 2, 1.5 / static_cast<double>(evidence.num_tokens()));
+}
+
+TEST(AdaptiveVisitsErrorTest, ScoresTooFarApartForAThresholdAreRefusedWithTheWayOut) {
+  LayerConversion conversion = scene.partition(true);
+  conversion.router.tensors.at("weight").mul_(1e6);
+  EXPECT_THAT([&] { calibrate_visits(scene.evidence, Visits::kThreshold, conversion); },
+              testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("set router = ridge")));
 }
 
 TEST_P(AdaptiveVisitsTest, OracleIsRefused) {

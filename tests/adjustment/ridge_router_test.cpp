@@ -1,5 +1,7 @@
 #include "harness/adjustment/ridge_router.h"
 
+#include <cmath>
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
@@ -47,6 +49,12 @@ class RidgeRouterTest : public testing::Test {
 
   at::Tensor logits() const { return router_logits(conversion_.router, inputs_); }
 
+  // The logits in the unit of the contributions, of which they are a power of two.
+  at::Tensor predicted(const at::Tensor& norms) const {
+    const double ratio = (norms.norm() / logits().norm()).item<double>();
+    return logits() * std::exp2(std::round(std::log2(ratio)));
+  }
+
   // What the regression written down in double predicts.
   at::Tensor regressed(const at::Tensor& norms) const {
     const at::Tensor x = inputs_.to(at::kDouble);
@@ -67,8 +75,8 @@ TEST_F(RidgeRouterTest, QuadraticNormsAreRecovered) {
   const double agreement = fit_ridge_router(*evidence_, RouterKind::kQuadratic, false, conversion_);
   EXPECT_EQ(conversion_.router.kind, RouterKind::kQuadratic);
   const at::Tensor norms = contributions(nothing);
-  EXPECT_LT(largest_difference(logits(), norms), 0.01 * norms.max().item<double>());  // the ridge is 1e-3
-  EXPECT_LT(largest_difference(logits(), regressed(norms)), 1e-4);
+  EXPECT_LT(largest_difference(predicted(norms), norms), 0.01 * norms.max().item<double>());  // the ridge is 1e-3
+  EXPECT_LT(largest_difference(predicted(norms), regressed(norms)), 1e-4);
   EXPECT_GT(agreement, 0.99);
 }
 
@@ -77,14 +85,27 @@ TEST_F(RidgeRouterTest, LinearNormsAreRecoveredByTheLinearRouter) {
   fit_ridge_router(*evidence_, RouterKind::kLinear, false, conversion_);
   EXPECT_EQ(conversion_.router.kind, RouterKind::kLinear);
   const at::Tensor norms = contributions(nothing);
-  EXPECT_LT(largest_difference(logits(), norms), 0.01 * norms.max().item<double>());
+  EXPECT_LT(largest_difference(predicted(norms), norms), 0.01 * norms.max().item<double>());
+}
+
+// Or a softmax of them would be 0 and 1.
+TEST_F(RidgeRouterTest, ExpertsOfMostTokensDifferByAboutOneHoweverLargeTheirOutputs) {
+  for (const double factor : {1e-3, 1.0, 1e4}) {
+    observe(3);
+    dense_.down_proj.mul_(factor);
+    fit_ridge_router(*evidence_, RouterKind::kQuadratic, false, conversion_);
+    const double spread = logits().std(1, false).median().item<double>();
+    EXPECT_GT(spread, 0.7) << factor;
+    EXPECT_LT(spread, 1.5) << factor;
+    conversion_ = {};
+  }
 }
 
 TEST_F(RidgeRouterTest, WithMeansStandingInTheDistanceFromTheMeanCounts) {
   observe(3);
   fit_ridge_router(*evidence_, RouterKind::kQuadratic, true, conversion_);
   const at::Tensor norms = contributions([](const at::Tensor& outputs, int64_t) { return outputs.mean(0); });
-  EXPECT_LT(largest_difference(logits(), regressed(norms)), 1e-4);
+  EXPECT_LT(largest_difference(predicted(norms), regressed(norms)), 1e-4);
 }
 
 TEST_F(RidgeRouterTest, BiasesBelongToTheContribution) {
@@ -96,7 +117,7 @@ TEST_F(RidgeRouterTest, BiasesBelongToTheContribution) {
   const at::Tensor wanted = contributions([&](const at::Tensor&, int64_t expert) {
     return expert == 2 ? absent_bias - output_bias : at::zeros({kHidden});
   });
-  EXPECT_LT(largest_difference(logits(), regressed(wanted)), 1e-4);
+  EXPECT_LT(largest_difference(predicted(wanted), regressed(wanted)), 1e-4);
 }
 
 TEST(RidgeRouterAgreementTest, IsTheShareOfChoicesThatTheContributionsShare) {
