@@ -30,6 +30,7 @@ void LayerAdjustment::apply_routing(LayerConversion& conversion) const {
     const RouterKind kind = options_.router == "ridge" ? RouterKind::kQuadratic : RouterKind::kLinear;
     const bool means_stand_in = options_.compensation != "none";
     conversion.notes["router_agreement"] = fit_ridge_router(evidence_, kind, means_stand_in, conversion);
+    if (options_.visits != "top_k") scale_to_unit_spread(evidence_, conversion.router);
   }
   if (options_.visits == "threshold") calibrate_visits(evidence_, RoutingRule::Visits::kThreshold, conversion);
   if (options_.visits == "cumulative_mass") {

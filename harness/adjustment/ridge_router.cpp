@@ -7,6 +7,7 @@
 
 #include "harness/adjustment/expert_parts.h"
 #include "harness/adjustment/ridge_regression.h"
+#include "harness/model/router.h"
 
 namespace moebench {
 namespace {
@@ -63,13 +64,6 @@ RouterSpec router_of(const at::Tensor& rows, RouterKind kind, int64_t hidden_siz
   return router;
 }
 
-// Norms may differ by thousands, where a softmax over them is 0 and 1. With this factor most tokens' experts differ by
-// about 1; as a power of two it changes no choice.
-double unit_spread_factor(const at::Tensor& predicted_TE) {
-  const double spread = predicted_TE.std(1, /*unbiased=*/false).median().item<double>();
-  return spread > 0 ? std::exp2(-std::round(std::log2(spread))) : 1;
-}
-
 }  // namespace
 
 double fit_ridge_router(const LayerEvidence& evidence, RouterKind kind, bool means_stand_in,
@@ -91,11 +85,20 @@ double fit_ridge_router(const LayerEvidence& evidence, RouterKind kind, bool mea
   // A feature that is always 0 still needs some.
   const at::Tensor penalty = gram.diagonal() * kRidge + gram.diagonal().mean() * 1e-9;
   const at::Tensor rows_PE = regression.solve(gram, start, penalty).coefficients;
+  conversion.router = router_of(rows_PE, kind, hidden_size, gate_proj.scalar_type());
+
   const at::Tensor predicted_TE = at::linear(features_TP, rows_PE.t().to(features_TP.options()));
-  conversion.router = router_of(rows_PE * unit_spread_factor(predicted_TE), kind, hidden_size, gate_proj.scalar_type());
   const at::Tensor agreed =
       chosen(predicted_TE, conversion.top_k).logical_and(chosen(targets_TE, conversion.top_k)).sum();
   return agreed.item<double>() / static_cast<double>(targets_TE.size(0) * conversion.top_k);
+}
+
+void scale_to_unit_spread(const LayerEvidence& evidence, RouterSpec& router) {
+  const at::Tensor logits_TE = router_logits(router, evidence.sample(kChunk).inputs);
+  const double spread = logits_TE.std(1, /*unbiased=*/false).median().item<double>();
+  if (spread == 0) return;
+  const double factor = std::exp2(-std::round(std::log2(spread)));
+  for (auto& [name, tensor] : router.tensors) tensor = tensor * factor;
 }
 
 }  // namespace moebench

@@ -13,4 +13,9 @@ namespace moebench {
 double fit_ridge_router(const LayerEvidence& evidence, RouterKind kind, bool means_stand_in,
                         LayerConversion& conversion);
 
+// Multiplies the logits of a router that is linear in its tensors by the power of two that lets the experts of most
+// tokens differ by about 1: predicted norms may differ by thousands, where a softmax in float is 0 and 1. No order of
+// logits changes.
+void scale_to_unit_spread(const LayerEvidence& evidence, RouterSpec& router);
+
 }  // namespace moebench

@@ -65,6 +65,7 @@ TEST_P(AdaptiveVisitsTest, ARidgeRouterOfHugeOutputsVisitsAsManyAsTopKWas) {
   for (const at::Tensor& inputs : scene.windows) evidence.observe(Window(dense, inputs).chunk());
   LayerConversion conversion = scene.partition(true);
   fit_ridge_router(evidence, RouterKind::kQuadratic, false, conversion);
+  scale_to_unit_spread(evidence, conversion.router);
   calibrate_visits(evidence, GetParam(), conversion);
   const double mean =
       MoeLayer(dense, conversion).route(scene.inputs()).visited.sum(1).to(at::kDouble).mean().item<double>();

@@ -49,12 +49,6 @@ class RidgeRouterTest : public testing::Test {
 
   at::Tensor logits() const { return router_logits(conversion_.router, inputs_); }
 
-  // The logits in the unit of the contributions, of which they are a power of two.
-  at::Tensor predicted(const at::Tensor& norms) const {
-    const double ratio = (norms.norm() / logits().norm()).item<double>();
-    return logits() * std::exp2(std::round(std::log2(ratio)));
-  }
-
   // What the regression written down in double predicts.
   at::Tensor regressed(const at::Tensor& norms) const {
     const at::Tensor x = inputs_.to(at::kDouble);
@@ -75,8 +69,8 @@ TEST_F(RidgeRouterTest, QuadraticNormsAreRecovered) {
   const double agreement = fit_ridge_router(*evidence_, RouterKind::kQuadratic, false, conversion_);
   EXPECT_EQ(conversion_.router.kind, RouterKind::kQuadratic);
   const at::Tensor norms = contributions(nothing);
-  EXPECT_LT(largest_difference(predicted(norms), norms), 0.01 * norms.max().item<double>());  // the ridge is 1e-3
-  EXPECT_LT(largest_difference(predicted(norms), regressed(norms)), 1e-4);
+  EXPECT_LT(largest_difference(logits(), norms), 0.01 * norms.max().item<double>());  // the ridge is 1e-3
+  EXPECT_LT(largest_difference(logits(), regressed(norms)), 1e-4);
   EXPECT_GT(agreement, 0.99);
 }
 
@@ -85,18 +79,23 @@ TEST_F(RidgeRouterTest, LinearNormsAreRecoveredByTheLinearRouter) {
   fit_ridge_router(*evidence_, RouterKind::kLinear, false, conversion_);
   EXPECT_EQ(conversion_.router.kind, RouterKind::kLinear);
   const at::Tensor norms = contributions(nothing);
-  EXPECT_LT(largest_difference(predicted(norms), norms), 0.01 * norms.max().item<double>());
+  EXPECT_LT(largest_difference(logits(), norms), 0.01 * norms.max().item<double>());
 }
 
-// Or a softmax of them would be 0 and 1.
-TEST_F(RidgeRouterTest, ExpertsOfMostTokensDifferByAboutOneHoweverLargeTheirOutputs) {
+// A softmax of huge ones would be 0 and 1.
+TEST_F(RidgeRouterTest, ScoresAreScaledByAPowerOfTwoToWhereExpertsOfMostTokensDifferByAboutOne) {
   for (const double factor : {1e-3, 1.0, 1e4}) {
     observe(3);
     dense_.down_proj.mul_(factor);
     fit_ridge_router(*evidence_, RouterKind::kQuadratic, false, conversion_);
+    const at::Tensor before = logits();
+    scale_to_unit_spread(*evidence_, conversion_.router);
     const double spread = logits().std(1, false).median().item<double>();
     EXPECT_GT(spread, 0.7) << factor;
     EXPECT_LT(spread, 1.5) << factor;
+    const double ratio = (logits()[0][0] / before[0][0]).item<double>();
+    EXPECT_EQ(std::log2(ratio), std::round(std::log2(ratio)));
+    EXPECT_TRUE(logits().equal(before * ratio));
     conversion_ = {};
   }
 }
@@ -105,7 +104,7 @@ TEST_F(RidgeRouterTest, WithMeansStandingInTheDistanceFromTheMeanCounts) {
   observe(3);
   fit_ridge_router(*evidence_, RouterKind::kQuadratic, true, conversion_);
   const at::Tensor norms = contributions([](const at::Tensor& outputs, int64_t) { return outputs.mean(0); });
-  EXPECT_LT(largest_difference(predicted(norms), regressed(norms)), 1e-4);
+  EXPECT_LT(largest_difference(logits(), regressed(norms)), 1e-4);
 }
 
 TEST_F(RidgeRouterTest, BiasesBelongToTheContribution) {
@@ -117,7 +116,7 @@ TEST_F(RidgeRouterTest, BiasesBelongToTheContribution) {
   const at::Tensor wanted = contributions([&](const at::Tensor&, int64_t expert) {
     return expert == 2 ? absent_bias - output_bias : at::zeros({kHidden});
   });
-  EXPECT_LT(largest_difference(predicted(wanted), regressed(wanted)), 1e-4);
+  EXPECT_LT(largest_difference(logits(), regressed(wanted)), 1e-4);
 }
 
 TEST(RidgeRouterAgreementTest, IsTheShareOfChoicesThatTheContributionsShare) {
