@@ -109,6 +109,7 @@ class Retraining {
       if (is_marked || seconds_since(last_saved_) > kSecondsBetweenStates) save(stage);
       report(stage);
     }
+    check_learned();
   }
 
   void run_step(StageRun& stage) {
@@ -153,7 +154,11 @@ class Retraining {
     constexpr double kHardlyBetter = 0.1;  // nats
     const auto vocab_size = request_.checkpoint.config().vocab_size;
     const double guess = std::log(static_cast<double>(vocab_size)) - kHardlyBetter;
-    const auto first = state_.curve.front()["loss"].get<double>(), last = state_.curve.back()["loss"].get<double>();
+    // Of one stage: the next may route otherwise, as after dense mixing.
+    const auto begin = std::find_if(state_.curve.begin(), state_.curve.end(), [&](const nlohmann::json& point) {
+      return point["stage"] == state_.curve.back()["stage"];
+    });
+    const auto first = (*begin)["loss"].get<double>(), last = state_.curve.back()["loss"].get<double>();
     if (first >= guess || last < guess) return;
     throw std::runtime_error(fmt::format(
         "retraining diverged: the loss rose from {:.3f} to {:.3f} in {} tokens, no better than guessing among {} "

@@ -167,6 +167,48 @@ TEST_F(RetrainerTest, DivergenceThatStaysFiniteHandsOutNothing) {
               ThrowsMessage<std::runtime_error>(testing::AllOf(HasSubstr("guessing"), HasSubstr("learning_rate"))));
 }
 
+TEST_F(RetrainerTest, DivergenceOfAnEarlierStageHandsOutNothing) {
+  const Conversion learned = run(request(mixture_, simple_recipe(1e-2), {3200})).at(3200);
+  RetrainRecipe recipe = simple_recipe(1e6);
+  recipe.push_back({.name = "after", .token_share = 0.5, .learning_rate = 1e-9, .tokens_a_step = 64});
+  recipe.front().token_share = 0.5;
+  EXPECT_THAT([&] { run(request(learned, recipe, {1280})); }, ThrowsMessage<std::runtime_error>(HasSubstr("guessing")));
+}
+
+// Two experts whose outputs are huge and cancel where both are visited alike.
+TEST_F(RetrainerTest, AStageThatRoutesOtherwiseAndBeginsWorseHasNotDiverged) {
+  Conversion cancelling = mixture_;
+  for (LayerConversion& layer : cancelling.layers) {
+    const at::Tensor gate = at::ones({4, 32}), down = at::linspace(-90, 90, 32 * 4).view({32, 4}).sin() * 1000;
+    layer.experts = {{.own_weights = GatedMlpWeights{gate, gate, down}},
+                     {.own_weights = GatedMlpWeights{gate, gate, -down}}};
+    layer.router.tensors["weight"] = layer.router.tensors["weight"].narrow(0, 0, 2).clone();
+  }
+  RetrainStage mixing{.name = "mixing",
+                      .experts = Training::kFrozen,
+                      .attention = Training::kFull,
+                      .router = false,
+                      .norms = true,
+                      .embeddings = true,
+                      .learning_rate = 1e-2,
+                      .tokens_a_step = 64,
+                      .visit_all = true,
+                      .temperature = 1e9};
+  const Conversion mixed = run(request(cancelling, {mixing}, {3200})).at(3200);
+  mixing.token_share = 0.5;
+  const RetrainStage choosing{.name = "choosing",
+                              .token_share = 0.5,
+                              .experts = Training::kFrozen,
+                              .norms = true,
+                              .learning_rate = 1e-9,
+                              .tokens_a_step = 64};
+  const Conversion chosen = run(request(mixed, {mixing, choosing}, {640})).at(640);
+  const nlohmann::json& curve = chosen.metadata["retraining"]["curve"];
+  const double guess = std::log(67.0);
+  EXPECT_LT(curve.front()["loss"].get<double>(), guess - 0.1);
+  EXPECT_GT(curve.back()["loss"].get<double>(), guess);
+}
+
 TEST_F(RetrainerTest, RecipeThatTrainsNothingIsRefused) {
   RetrainRecipe nothing = simple_recipe(1e-3);
   nothing[0].experts = Training::kFrozen;
