@@ -9,13 +9,15 @@ namespace moebench {
 namespace {
 
 constexpr double kLiveInterval = 0.2, kPlainInterval = 5;  // seconds
-constexpr double kTrustedFraction = 0.05;                  // before that, the current stage says nothing of its pace
+// Before either, the current stage says nothing of its pace.
+constexpr double kTrustedFraction = 0.05, kTrustedSeconds = 60;
 constexpr const char* kClearLine = "\r\x1b[K";
 
 }  // namespace
 
 std::string duration_text(double seconds) {
-  const auto whole = static_cast<int64_t>(std::llround(std::max(0.0, seconds)));
+  constexpr double kMostSeconds = 1e12;
+  const auto whole = static_cast<int64_t>(std::llround(std::clamp(seconds, 0.0, kMostSeconds)));
   if (whole >= 3600) return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
   return fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
@@ -73,7 +75,7 @@ SweepProgress::Remaining SweepProgress::remaining() const {
   for (const auto& [name, kind] : kinds_) {
     const bool under_way = name == kind_;
     const double in_stage = under_way ? clock_() - stage_began_ : 0;
-    const bool trusted = under_way && fraction_ >= kTrustedFraction;
+    const bool trusted = under_way && (fraction_ >= kTrustedFraction || (fraction_ > 0 && in_stage >= kTrustedSeconds));
     const double timed_work = kind.done_work + (trusted ? work_ * fraction_ : 0);
     const double to_do = kind.expected + (under_way ? work_ * (1 - fraction_) : 0);
     if (to_do == 0) continue;

@@ -90,6 +90,15 @@ TEST_F(ProgressTest, WithoutAnyPaceTheTimeLeftIsUnknown) {
   EXPECT_THAT(out_.str(), testing::EndsWith("cmoe 4 %  elapsed 0:01  ETA unknown"));
 }
 
+TEST_F(ProgressTest, AfterAMinuteALittleOfALongStageSaysHowLong) {
+  SweepProgress progress = make(true);
+  progress.expect("retrain");
+  progress.start("retrain", "common");
+  now_ += 60;
+  progress.update(0.001);
+  EXPECT_THAT(out_.str(), testing::EndsWith("common 0 %  elapsed 1:00  ETA 16:39:00"));
+}
+
 TEST_F(ProgressTest, OnATerminalOneLineIsRewritten) {
   SweepProgress progress = make(true);
   progress.expect("convert");
