@@ -48,8 +48,9 @@ class MoeFfnTest : public testing::TestWithParam<VariantCase> {
  protected:
   bool is_fused() const { return GetParam().variant.starts_with("fused"); }
   // Of the length of a token's output. float32: sums of some hundred products. bfloat16 rounds by 2^-8 at most, by
-  // 0.0017 in the root mean square: activations and outputs once each, and the reference's outputs, 0.003 together; 1/128
-  // is what three such errors in one direction come to at two thirds of the most. `library` rounds four times more.
+  // 0.0017 in the root mean square: activations and outputs once each, and the reference's outputs, 0.003 together;
+  // 1/128 is what three such errors in one direction come to at two thirds of the most. `library` rounds four times
+  // more.
   double tolerance() const { return GetParam().dtype == Dtype::kFloat32 ? 1e-5 : is_fused() ? 1.0 / 128 : 1.0 / 60; }
 
   RandomNetwork random_network(RandomNetworkShape shape, uint32_t seed = 1) const {
