@@ -11,6 +11,7 @@
 #include "kernels/cpu/choice.h"
 #include "kernels/cpu/packed_weights.h"
 #include "kernels/cpu/router_logits.h"
+#include "kernels/cpu/row_tiles.h"
 #include "kernels/cpu/team.h"
 #include "kernels/trace_range.h"
 
@@ -171,16 +172,6 @@ class Pieces {
 void prefetch(const char* address) {
   constexpr int64_t kCacheLine = 64;
   for (int64_t byte = 0; byte < kPanelStepBytes * 32; byte += kCacheLine) __builtin_prefetch(address + byte);
-}
-
-// Row by row a call's tiles have at most max_rows rows, and are alike: 16 rows are two of 8, not 12 and 4.
-template <class Function>
-void for_tiles(int64_t num_rows, int64_t max_rows, const Function& function) {
-  const int64_t num_tiles = divided_up(num_rows, max_rows);
-  for (int64_t tile = 0; tile < num_tiles; ++tile) {
-    const int64_t begin = num_rows * tile / num_tiles;
-    function(begin, static_cast<int>(num_rows * (tile + 1) / num_tiles - begin));
-  }
 }
 
 void Pass::route(int64_t begin, int64_t end) {

@@ -60,6 +60,9 @@ class PanelMemory {
   int64_t taken_ = 0;
 };
 
+// Of num_rows rows (at most 32), row_bytes apart: step s of row r goes to panel + s * kPanelStepBytes + r * kStepBytes.
+void transpose_steps(const char* rows, int64_t row_bytes, int64_t num_rows, int64_t num_steps, char* panel);
+
 // What pack and pack_pairs need. At least min_steps steps.
 Panels panels_of(const Matrix& matrix, Dtype dtype, int64_t min_steps = 0);
 Panels pair_panels_of(const Matrix& first, Dtype dtype);
