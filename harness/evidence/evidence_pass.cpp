@@ -12,6 +12,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include "harness/model/linear.h"
 #include "harness/model/moe_layer.h"
 #include "harness/peak_memory.h"
 
@@ -139,15 +140,15 @@ class Stream {
       const Timer timer(forward_seconds_);
       residual = layer.attend(residual.unsqueeze(0)).squeeze(0);
       inputs = layer.feed_forward_input(residual);
-      gate = at::linear(inputs, dense.gate_proj);
-      up = at::linear(inputs, dense.up_proj);
+      gate = apply_linear(inputs, dense.gate_proj);
+      up = apply_linear(inputs, dense.up_proj);
       activations = at::silu(gate).mul_(up);
     }
     const FfnChunk chunk{inputs, gate, up, activations, residual, domain};
     for (RunningJob* job : jobs_) job->observe(chunk);
     if (propagation_ == Propagation::kDense) {
       const Timer timer(forward_seconds_);
-      residual = residual + at::linear(activations, dense.down_proj);
+      residual = residual + apply_linear(activations, dense.down_proj);
     }
   }
 

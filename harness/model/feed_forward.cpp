@@ -3,12 +3,13 @@
 #include <ATen/ATen.h>
 
 #include "harness/model/fused_feed_forward.h"
+#include "harness/model/linear.h"
 
 namespace moebench {
 
 at::Tensor gated_activations(const GatedMlpWeights& weights, const at::Tensor& hidden) {
-  at::Tensor gate = at::linear(hidden, weights.gate_proj);
-  return at::silu_(gate).mul_(at::linear(hidden, weights.up_proj));
+  at::Tensor gate = apply_linear(hidden, weights.gate_proj);
+  return at::silu_(gate).mul_(apply_linear(hidden, weights.up_proj));
 }
 
 GatedMlp::GatedMlp(GatedMlpWeights weights) : weights_(std::move(weights)) {}
@@ -24,7 +25,7 @@ at::Tensor GatedMlp::forward(const at::Tensor& hidden) const {
 }
 
 at::Tensor GatedMlp::forward_by_operators(const at::Tensor& hidden) const {
-  return at::linear(gated_activations(weights_, hidden), weights_.down_proj);
+  return apply_linear(gated_activations(weights_, hidden), weights_.down_proj);
 }
 
 }  // namespace moebench

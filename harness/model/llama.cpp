@@ -7,6 +7,7 @@
 
 #include <ATen/ATen.h>
 
+#include "harness/model/linear.h"
 #include "harness/model/rms_norm.h"
 #include "harness/model/rotary_embedding.h"
 #include "harness/model/weight.h"
@@ -129,6 +130,6 @@ void LlamaModel::update_weight(const std::string& name, const LowRankUpdate& upd
   });
 }
 
-at::Tensor LlamaModel::logits(const at::Tensor& hidden) const { return at::linear(hidden, head_); }
+at::Tensor LlamaModel::logits(const at::Tensor& hidden) const { return apply_linear(hidden, head_); }
 
 }  // namespace moebench

@@ -69,8 +69,8 @@ class LlamaModel {
   // Throws std::invalid_argument for an id outside the vocabulary or a text longer than max_position_embeddings.
   at::Tensor forward(const at::Tensor& ids, KvCache* cache = nullptr) const;
   // Final hidden states of the runs' tokens, one run after the other: [tokens, D]. For one thread: on a CPU with
-  // AVX-512, a token's bits depend on its own text alone, not on the runs that it was cut into nor on those computed
-  // beside it. Throws as above.
+  // AVX2 or more, a token's bits depend on its own text alone, not on the runs that it was cut into nor on those
+  // computed beside it. Throws as above.
   at::Tensor forward(std::span<TokenRun* const> runs) const;
   at::Tensor logits(const at::Tensor& hidden) const;  // [..., D] → [..., vocab_size] in the model's dtype
 

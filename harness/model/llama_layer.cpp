@@ -7,6 +7,7 @@
 #include <ATen/ATen.h>
 
 #include "harness/model/attention.h"
+#include "harness/model/linear.h"
 #include "harness/model/llama.h"
 #include "harness/model/rms_norm.h"
 #include "harness/model/rotary_embedding.h"
@@ -87,7 +88,7 @@ at::Tensor LlamaLayer::attend(const at::Tensor& residual, KvCache* cache) const 
 
   const at::Tensor normed = rms_norm(residual, weights.input_norm, config.rms_norm_eps);
   const std::vector<at::Tensor> qkv =
-      at::linear(normed, weights.qkv_proj, weights.qkv_bias)
+      apply_linear(normed, weights.qkv_proj, weights.qkv_bias)
           .view({batch, num_tokens, -1, config.head_dim})
           .transpose(1, 2)
           .split_with_sizes({config.num_attention_heads, config.num_key_value_heads, config.num_key_value_heads}, 1);
@@ -98,7 +99,7 @@ at::Tensor LlamaLayer::attend(const at::Tensor& residual, KvCache* cache) const 
   keys = weights.rotary_embedding->rotate(keys, first_position);
   if (cache) std::tie(keys, values) = cache->append(weights.index, keys, values);
   const at::Tensor attended = causal_attention(queries, keys, values, config.sliding_window);
-  return at::linear(attended.transpose(1, 2).flatten(2), weights.o_proj).add_(residual);
+  return apply_linear(attended.transpose(1, 2).flatten(2), weights.o_proj).add_(residual);
 }
 
 at::Tensor LlamaLayer::feed_forward_input(const at::Tensor& residual) const {
@@ -117,7 +118,7 @@ at::Tensor LlamaLayer::attend(const at::Tensor& residual, const at::Tensor& posi
   const LlamaConfig& config = weights.config;
   const at::Tensor normed = rms_norm(residual, weights.input_norm, config.rms_norm_eps);
   const std::vector<at::Tensor> qkv =
-      at::linear(normed, weights.qkv_proj, weights.qkv_bias)
+      apply_linear(normed, weights.qkv_proj, weights.qkv_bias)
           .view({residual.size(0), -1, config.head_dim})
           .transpose(0, 1)
           .split_with_sizes({config.num_attention_heads, config.num_key_value_heads, config.num_key_value_heads}, 0);
@@ -141,7 +142,7 @@ at::Tensor LlamaLayer::attend(const at::Tensor& residual, const at::Tensor& posi
     }
     first += count;
   }
-  return at::linear(attended.flatten(1), weights.o_proj).add_(residual);
+  return apply_linear(attended.flatten(1), weights.o_proj).add_(residual);
 }
 
 at::Tensor LlamaLayer::forward(const at::Tensor& residual, const at::Tensor& positions,

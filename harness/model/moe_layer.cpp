@@ -8,6 +8,7 @@
 #include <ATen/ATen.h>
 
 #include "harness/model/fused_feed_forward.h"
+#include "harness/model/linear.h"
 #include "harness/model/token_run.h"
 
 namespace moebench {
@@ -23,7 +24,7 @@ struct Expert {
   at::Tensor forward(const at::Tensor& hidden) const {
     at::Tensor activations = gated_activations(weights, hidden);
     if (top_neurons > 0) activations = largest_only(activations);
-    return at::linear(activations, weights.down_proj, output_bias);
+    return apply_linear(activations, weights.down_proj, output_bias);
   }
   int64_t active_neurons() const { return top_neurons > 0 ? top_neurons : intermediate_size(); }
   int64_t intermediate_size() const { return weights.gate_proj.size(0); }

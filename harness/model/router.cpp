@@ -5,10 +5,12 @@
 
 #include <ATen/ATen.h>
 
+#include "harness/model/linear.h"
+
 namespace moebench {
 
 at::Tensor router_logits(const RouterSpec& router, const at::Tensor& hidden) {
-  const auto scores = [&](const char* name) { return at::linear(hidden, router.tensors.at(name)); };
+  const auto scores = [&](const char* name) { return apply_linear(hidden, router.tensors.at(name)); };
   switch (router.kind) {
     case RouterKind::kLinear: {
       const auto bias = router.tensors.find("bias");
@@ -18,9 +20,9 @@ at::Tensor router_logits(const RouterSpec& router, const at::Tensor& hidden) {
     case RouterKind::kGatedRows:
       return (scores("up") * at::silu(scores("gate"))).abs().to(at::kFloat);
     case RouterKind::kTanhMlp:
-      return at::linear(at::tanh(scores("first")), router.tensors.at("second")).to(at::kFloat);
+      return apply_linear(at::tanh(scores("first")), router.tensors.at("second")).to(at::kFloat);
     case RouterKind::kQuadratic:
-      return (scores("weight") + at::linear(hidden.square(), router.tensors.at("square")) + router.tensors.at("bias"))
+      return (scores("weight") + apply_linear(hidden.square(), router.tensors.at("square")) + router.tensors.at("bias"))
           .to(at::kFloat);
     case RouterKind::kOracle:
     case RouterKind::kStatic:

@@ -5,13 +5,14 @@
 
 #include <ATen/ATen.h>
 
+#include "harness/model/linear.h"
 #include "harness/model/softmax_rows.h"
 
 namespace moebench {
 namespace {
 
 // A product's rows come out the same however many there are, from 16 on; a sum over keys the same with zeros behind it,
-// up to 384: MKL's fp32 products on one thread, with AVX-512. Tested by tests/scoring.
+// up to 384: MKL's fp32 products on one thread with AVX-512, and our own (linear.h). Tested by tests/scoring.
 constexpr int64_t kFewestRows = 16, kKeysAtATime = 256;
 constexpr int64_t kQueriesAtATime = 128;
 
@@ -34,13 +35,15 @@ at::Tensor gather(const TokenRun& run, const at::Tensor& own, const std::vector<
 at::Tensor attend(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values, int64_t first_position,
                   int64_t num_queries, int64_t window) {
   const int64_t num_keys = round_up(first_position + num_queries, kFewestRows);
-  at::Tensor scores = at::mm(queries, keys.narrow(0, 0, num_keys).t());
+  at::Tensor scores = apply_linear(queries, keys.narrow(0, 0, num_keys));
   at::Tensor sums = at::empty({queries.size(0), 1}, scores.options());
   for (int64_t row = 0; row < queries.size(0); ++row) {
     const int64_t position = first_position + row % num_queries;
     sums.data_ptr<float>()[row] = exponentiate_row(scores.data_ptr<float>() + row * num_keys, num_keys,
                                                    std::max<int64_t>(0, position - window + 1), position + 1);
   }
+  if (has_row_products(scores, keys))
+    return apply_linear(scores, values.narrow(0, 0, num_keys).t().contiguous()).div_(sums);
   at::Tensor outputs;
   for (int64_t key = 0; key < num_keys; key += kKeysAtATime) {
     const int64_t count = std::min(kKeysAtATime, num_keys - key);

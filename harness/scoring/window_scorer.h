@@ -28,7 +28,7 @@ struct ScoringProgress {
   int64_t tokens_done = 0, tokens_total = 0;
 };
 
-// How the work is cut up. On a CPU with AVX-512 results do not depend on it, to the bit.
+// How the work is cut up. On a CPU with AVX2 or more results do not depend on it, to the bit.
 struct ScoringPlan {
   // Computed side by side by one thread.
   int64_t tokens_a_pack = 512;
