@@ -88,8 +88,9 @@ TEST_F(SmolLm2CommandsTest, TokenIdsEqualHuggingFace) {
   EXPECT_EQ(run_program(folder_.path(), {"tokenize", "--model", "smollm2-135m"}, input).output, expected);
 }
 
-// Minutes for all 62 pages. tests/scoring holds each answer of the first eight to lm-eval's.
+// All 62 pages; tests/scoring holds each answer of the first eight to lm-eval's.
 TEST_F(SmolLm2CommandsTest, PerplexityOfAllOfWikiTextEqualsLmEvaluationHarness) {
+  if (std::getenv("MOEBENCH_WHOLE_TEXTS") == nullptr) GTEST_SKIP() << "minutes; set MOEBENCH_WHOLE_TEXTS to run it";
   const std::filesystem::path data = std::filesystem::path(MOEBENCH_SHARED_DIR) / "data/ppl";
   if (!std::filesystem::exists(data / "wikitext2/wiki.test.raw")) GTEST_SKIP() << data << " has no WikiText-2";
   const ProgramResult result = run_program(folder_.path(), {"eval", "--model", "smollm2-135m", "--tasks", "wikitext",
