@@ -1,3 +1,5 @@
+#include <gtest/gtest.h>
+
 #include "kernels/cpu/fused.h"
 #include "tests/kernels/tested_variants.h"
 
@@ -17,6 +19,11 @@ const std::vector<MoeFfnVariant>& tested_variants() {
     return variants;
   }();
   return variants;
+}
+
+TEST(EmulatedTilesTest, AreThereWhereTheVectorsAroundThemAre) {
+  if (tested_variants().empty()) GTEST_SKIP() << "a processor with AVX512-BF16 is needed";
+  EXPECT_TRUE(__builtin_cpu_supports("avx512bf16"));
 }
 
 }  // namespace moebench::kernels
