@@ -6,6 +6,8 @@
 
 #include <ATen/ATen.h>
 
+#include "harness/model/linear.h"
+
 namespace moebench {
 namespace {
 
@@ -34,8 +36,11 @@ at::Tensor mask_for(int64_t first, int64_t count, const KeyRange& keys, int64_t 
 at::Tensor library_attention(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
                              const std::optional<at::Tensor>& mask, bool is_causal) {
   const bool grouped = queries.size(1) != keys.size(1);
-  return at::scaled_dot_product_attention(queries, keys, values, mask, /*dropout_p=*/0, is_causal,
-                                          /*scale=*/std::nullopt, /*enable_gqa=*/grouped);
+  const at::ScalarType dtype = product_dtype(queries.scalar_type(), queries.device());
+  return at::scaled_dot_product_attention(queries.to(dtype), keys.to(dtype), values.to(dtype),
+                                          mask ? std::optional(mask->to(dtype)) : std::nullopt, /*dropout_p=*/0,
+                                          is_causal, /*scale=*/std::nullopt, /*enable_gqa=*/grouped)
+      .to(queries.scalar_type());
 }
 
 // Block by block with an explicit mask: a window, or queries that continue a text.

@@ -29,6 +29,10 @@ bool is_known(const at::Tensor& tensor) {
 
 }  // namespace
 
+at::ScalarType product_dtype(at::ScalarType dtype, at::Device device) {
+  return dtype == at::kBFloat16 && device.is_cpu() && avx2() != nullptr ? at::kFloat : dtype;
+}
+
 bool has_row_products(const at::Tensor& input, const at::Tensor& weight) {
   return avx2() != nullptr && is_known(input) && is_known(weight) && weight.stride(1) == 1 &&
          input.numel() >= kFewestRows * input.size(-1);

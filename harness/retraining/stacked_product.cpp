@@ -6,6 +6,8 @@
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "harness/model/linear.h"
+
 namespace moebench {
 namespace {
 
@@ -142,12 +144,15 @@ struct FromBlocks : torch::autograd::Function<FromBlocks> {
   }
 };
 
-MaybeTensor if_defined(const at::Tensor& tensor) { return tensor.defined() ? MaybeTensor(tensor) : std::nullopt; }
-
 template <class Direction>
 at::Tensor apply(const StackedFactors& factors, const at::Tensor& input, const at::Tensor& mask) {
-  return Direction::apply(input, factors.weight, if_defined(factors.left), if_defined(factors.right), if_defined(mask),
-                          factors.widths, factors.scale);
+  const at::ScalarType dtype = product_dtype(input.scalar_type(), input.device());
+  const auto operand = [&](const at::Tensor& tensor) {
+    return tensor.defined() ? MaybeTensor(tensor.to(dtype)) : std::nullopt;
+  };
+  return Direction::apply(input.to(dtype), factors.weight.to(dtype), operand(factors.left), operand(factors.right),
+                          operand(mask), factors.widths, factors.scale)
+      .to(input.scalar_type());
 }
 
 }  // namespace
