@@ -313,11 +313,11 @@ TEST_F(Smollm2ConversionTest, CmoeReachesTheReleasedPerplexities) {
     MoeShape shape;
     int64_t num_blocks;
     double released;
-    double most_deviation;  // what ties explain, of the logarithm
-    std::vector<double> nlls;
+    double deviation;  // of the logarithm, as orders and two processors scattered: S1A3E8 from 188.4 to 209.2
+    double sum = 0;
   };
   std::vector<Row> rows = {
-      {kThreeQuarters, 5, 46.208, 0.03}, {{1, 3, 8, 192}, 10, 206.602, 0.1}, {{2, 6, 16, 96}, 10, 203.394, 0.1}};
+      {kThreeQuarters, 5, 46.208, 0.02}, {{1, 3, 8, 192}, 10, 206.602, 0.045}, {{2, 6, 16, 96}, 10, 203.394, 0.045}};
   constexpr int kOrders = 3;
   const std::unique_ptr<Converter> converter = make_converter("cmoe", {});
   std::vector<ConversionJob> jobs;
@@ -326,18 +326,14 @@ TEST_F(Smollm2ConversionTest, CmoeReachesTheReleasedPerplexities) {
     if (order > 0) checkpoint_ = std::make_unique<ReorderedCheckpoint>(open_smollm2(), order);
     const std::vector<Conversion> conversions = convert_all(*checkpoint_, kFp32, &calibration_, jobs);
     for (size_t row = 0; row < rows.size(); ++row) {
-      rows[row].nlls.push_back(mean_nll(conversions[row], rows[row].num_blocks));
+      const double nll = mean_nll(conversions[row], rows[row].num_blocks);
       RecordProperty(to_string(rows[row].shape, 1536) + " order " + std::to_string(order),
-                     std::to_string(std::exp(rows[row].nlls.back())));
+                     std::to_string(std::exp(nll)));
+      rows[row].sum += nll;
     }
   }
   for (const Row& row : rows) {
-    const double mean = std::accumulate(row.nlls.begin(), row.nlls.end(), 0.0) / kOrders;
-    double squares = 0;
-    for (const double nll : row.nlls) squares += (nll - mean) * (nll - mean);
-    const double deviation = std::sqrt(squares / (kOrders - 1));
-    ASSERT_LT(deviation, row.most_deviation);
-    EXPECT_NEAR(mean, std::log(row.released), std::log(1.03) + 2 * deviation / std::sqrt(kOrders))
+    EXPECT_NEAR(row.sum / kOrders, std::log(row.released), std::log(1.03) + 2 * row.deviation / std::sqrt(kOrders))
         << to_string(row.shape, 1536);
   }
 }
