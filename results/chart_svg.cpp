@@ -68,9 +68,9 @@ class Position {
   double from_, to_, low_ = 0, high_ = 1;
 };
 
-class Drawing {
+class ChartDrawing {
  public:
-  explicit Drawing(const Chart& chart)
+  explicit ChartDrawing(const Chart& chart)
       : chart_(chart),
         labels_(chart.series, chart.horizontal),
         height_(std::max(kLeastHeight, labels_.height() + kTop + kBottom)),
@@ -236,7 +236,7 @@ class Drawing {
 
 }  // namespace
 
-std::string draw_chart(const Chart& chart) { return Drawing(chart).draw(); }
+std::string draw_chart(const Chart& chart) { return ChartDrawing(chart).draw(); }
 
 std::string standalone_svg(const std::string& svg) {
   const size_t end_of_tag = svg.find('>') + 1;

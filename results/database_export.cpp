@@ -14,15 +14,15 @@
 namespace moebench {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-std::string line_of(const Json& json) {
-  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
+std::string line_of(const OrderedJson& json) {
+  return json.dump(-1, ' ', /*ensure_ascii=*/false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 template <class Value>
-Json or_null(const std::optional<Value>& value) {
-  return value ? Json(*value) : Json(nullptr);
+OrderedJson or_null(const std::optional<Value>& value) {
+  return value ? OrderedJson(*value) : OrderedJson(nullptr);
 }
 
 // By name: the order in the database is that of its ids.
@@ -32,8 +32,8 @@ std::vector<Value> sorted(std::vector<Value> values, const Key& key) {
   return values;
 }
 
-Json metrics_of(const RunRecord& run) {
-  Json metrics = Json::array();
+OrderedJson metrics_of(const RunRecord& run) {
+  OrderedJson metrics = OrderedJson::array();
   for (const Metric& metric : sorted(run.metrics, [](const Metric& metric) { return metric.name; })) {
     metrics.push_back({{"name", metric.name},
                        {"unit", metric.unit},
@@ -45,8 +45,8 @@ Json metrics_of(const RunRecord& run) {
   return metrics;
 }
 
-Json items_of(const std::vector<Item>& items) {
-  Json all = Json::array();
+OrderedJson items_of(const std::vector<Item>& items) {
+  OrderedJson all = OrderedJson::array();
   for (const Item& item : items) {
     all.push_back({{"task", item.task},
                    {"id", item.id},
@@ -58,8 +58,8 @@ Json items_of(const std::vector<Item>& items) {
   return all;
 }
 
-Json artifacts_of(const RunRecord& run) {
-  Json artifacts = Json::array();
+OrderedJson artifacts_of(const RunRecord& run) {
+  OrderedJson artifacts = OrderedJson::array();
   const auto key = [](const ArtifactRecord& artifact) { return std::pair(artifact.kind, artifact.path); };
   for (const auto& [kind, path, sha256, bytes] : sorted(run.artifacts, key)) {
     artifacts.push_back({{"kind", kind}, {"path", path}, {"sha256", sha256}, {"bytes", bytes}});
@@ -67,7 +67,7 @@ Json artifacts_of(const RunRecord& run) {
   return artifacts;
 }
 
-Json dataset_of(const RunRecord& run) {
+OrderedJson dataset_of(const RunRecord& run) {
   if (!run.dataset) return nullptr;
   const auto& [name, split, content_hash, tokenizer_hash, tokens] = *run.dataset;
   return {{"name", name},
@@ -77,14 +77,14 @@ Json dataset_of(const RunRecord& run) {
           {"tokens", tokens}};
 }
 
-Json model_of(const RunRecord& run) {
+OrderedJson model_of(const RunRecord& run) {
   if (!run.model) return nullptr;
   const auto& [role, weights_hash, parent_weights_hash, path, architecture, details] = *run.model;
   return {{"role", role}, {"weights_hash", weights_hash}, {"parent_weights_hash", parent_weights_hash},
           {"path", path}, {"architecture", architecture}, {"details", details}};
 }
 
-Json machine_of(const MachineRecord& machine) {
+OrderedJson machine_of(const MachineRecord& machine) {
   return {{"cpu", machine.cpu},
           {"gpu", machine.gpu},
           {"driver", machine.driver},
@@ -93,7 +93,7 @@ Json machine_of(const MachineRecord& machine) {
           {"class", machine.machine_class}};
 }
 
-Json build_of(const BuildRecord& build) {
+OrderedJson build_of(const BuildRecord& build) {
   return {{"git_commit", build.git_commit}, {"dirty", build.dirty},         {"compiler", build.compiler},
           {"flags", build.flags},           {"torch", build.torch_version}, {"cuda", build.cuda_version}};
 }

@@ -12,7 +12,6 @@
 namespace moebench {
 namespace {
 
-constexpr double kWidth = 760, kLeft = 72, kRight = 130, kTop = 58, kBottom = 54;
 constexpr double kKeyHeight = 160;
 constexpr int kSteps = 4;  // of colour, each way: an octave is two
 
@@ -22,9 +21,9 @@ int step_of(double share, double mean) {
   return std::clamp(static_cast<int>(std::lround(2 * std::log2(share / mean))), -kSteps, kSteps);
 }
 
-class Drawing {
+class MapDrawing {
  public:
-  explicit Drawing(const LoadMap& map) : map_(map) {
+  explicit MapDrawing(const LoadMap& map) : map_(map) {
     for (const LoadMap::Layer& layer : map.layers) num_experts_ = std::max(num_experts_, layer.shares.size());
     const auto num_layers = static_cast<double>(std::max<size_t>(map.layers.size(), 1));
     cell_width_ = std::min(40.0, (kWidth - kLeft - kRight) / num_layers);
@@ -48,6 +47,8 @@ class Drawing {
   }
 
  private:
+  static constexpr double kWidth = 760, kLeft = 72, kRight = 130, kTop = 58, kBottom = 54;
+
   static std::string rectangle(double x, double y, double width, double height) {
     return fmt::format("M{} {}h{}v{}h-{}z", coordinate(x), coordinate(y), coordinate(width), coordinate(height),
                        coordinate(width));
@@ -119,6 +120,6 @@ class Drawing {
 
 }  // namespace
 
-std::string draw_load_map(const LoadMap& map) { return Drawing(map).draw(); }
+std::string draw_load_map(const LoadMap& map) { return MapDrawing(map).draw(); }
 
 }  // namespace moebench

@@ -16,7 +16,6 @@ namespace moebench {
 namespace {
 
 constexpr size_t kLeastTimes = 3;  // two points are a comparison, not a history
-constexpr size_t kShownBuild = 12;
 
 std::string day_of(double seconds) {
   const auto time = static_cast<std::time_t>(std::clamp(seconds, 0.0, 2.5e11));

@@ -20,8 +20,6 @@ namespace {
 
 using Runs = std::vector<const RunRecord*>;
 
-constexpr size_t kShownBuild = 12;
-
 std::string time_of(double seconds) {
   const auto time = static_cast<std::time_t>(std::clamp(std::isfinite(seconds) ? seconds : 0, 0.0, 2.5e11));
   std::tm parts{};

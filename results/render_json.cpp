@@ -9,19 +9,21 @@
 namespace moebench {
 namespace {
 
-using Json = nlohmann::ordered_json;  // keys as written here
+using OrderedJson = nlohmann::ordered_json;  // keys as written here
 
-Json to_json(const Column& column) {
+OrderedJson to_json(const Column& column) {
   return {{"metric", column.metric},
           {"unit", column.unit},
           {"better", direction_name(column.direction)},
           {"task", column.task},
-          {"task_options", Json(column.task_options)},
+          {"task_options", OrderedJson(column.task_options)},
           {"distinction", column.distinction},
           {"headline", column.is_headline}};
 }
 
-std::string dump(const Json& json, int indent) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const OrderedJson& json, int indent) {
+  return json.dump(indent, ' ', false, OrderedJson::error_handler_t::replace);
+}
 
 // Written as it is: with a million cells, trees would take most of the time.
 std::string cell_text(const Cell& cell, const Column& column) {
@@ -37,7 +39,7 @@ std::string cell_text(const Cell& cell, const Column& column) {
       number(cell.ratio_to_dense), rank_name(cell.rank), cell.overlaps_calibration, cell.overlaps_retraining);
 }
 
-Json to_json(const std::optional<CalibrationDescription>& calibration) {
+OrderedJson to_json(const std::optional<CalibrationDescription>& calibration) {
   if (!calibration) return nullptr;
   return {{"texts", calibration->texts},
           {"windows", calibration->windows},
@@ -47,21 +49,21 @@ Json to_json(const std::optional<CalibrationDescription>& calibration) {
 
 std::string row_text(const Row& row, const std::vector<Column>& columns) {
   const RunDescription& about = row.about;
-  const Json json = {{"model", about.model},
-                     {"method", about.method},
-                     {"kind", kind_name(row.kind)},
-                     {"options", Json(about.options)},
-                     {"options_shown", row.options},
-                     {"distinction", row.distinction},
-                     {"shape", about.shape},
-                     {"active_ratio", json_number(about.active_ratio)},
-                     {"router", about.router},
-                     {"dtype", about.dtype},
-                     {"calibration", to_json(about.calibration)},
-                     {"retrained_tokens", about.retrained_tokens},
-                     {"retrain_recipe", about.retrain_recipe},
-                     {"retrain_texts", about.retrain_texts},
-                     {"seeds", row.seeds}};
+  const OrderedJson json = {{"model", about.model},
+                            {"method", about.method},
+                            {"kind", kind_name(row.kind)},
+                            {"options", OrderedJson(about.options)},
+                            {"options_shown", row.options},
+                            {"distinction", row.distinction},
+                            {"shape", about.shape},
+                            {"active_ratio", json_number(about.active_ratio)},
+                            {"router", about.router},
+                            {"dtype", about.dtype},
+                            {"calibration", to_json(about.calibration)},
+                            {"retrained_tokens", about.retrained_tokens},
+                            {"retrain_recipe", about.retrain_recipe},
+                            {"retrain_texts", about.retrain_texts},
+                            {"seeds", row.seeds}};
   std::string text = dump(json, -1);
   text.back() = ',';  // the brace that the cells go before
   text += "\"cells\":[";
@@ -71,11 +73,11 @@ std::string row_text(const Row& row, const std::vector<Column>& columns) {
   return text + "]}";
 }
 
-Json to_json(const FailedRun& failure) {
+OrderedJson to_json(const FailedRun& failure) {
   return {{"subject", failure.subject}, {"stage", failure.stage}, {"seed", failure.seed}, {"reason", failure.reason}};
 }
 
-Json to_json(const PublishedNumber& number) {
+OrderedJson to_json(const PublishedNumber& number) {
   return {{"model", number.model},
           {"method", number.method},
           {"configuration", number.configuration},
@@ -89,14 +91,15 @@ Json to_json(const PublishedNumber& number) {
 }  // namespace
 
 void render_json(const Table& table, const ReportOptions& options, const TextSink& write) {
-  Json json = {{"schema", "moebench/1"},   {"kind", "comparison"},       {"command", options.command},
-               {"seeds", table.seeds},     {"dtypes", table.dtypes},     {"machine_classes", table.machine_classes},
-               {"builds", table.builds},   {"warnings", table.warnings}, {"columns", Json::array()},
-               {"failures", Json::array()}};
+  OrderedJson json = {{"schema", "moebench/1"},          {"kind", "comparison"},
+                      {"command", options.command},      {"seeds", table.seeds},
+                      {"dtypes", table.dtypes},          {"machine_classes", table.machine_classes},
+                      {"builds", table.builds},          {"warnings", table.warnings},
+                      {"columns", OrderedJson::array()}, {"failures", OrderedJson::array()}};
   for (const Column& column : table.columns) json["columns"].push_back(to_json(column));
   for (const FailedRun& failure : table.failures) json["failures"].push_back(to_json(failure));
   if (options.with_published) {
-    json["published"] = {{"note", kPublishedSentence}, {"numbers", Json::array()}};
+    json["published"] = {{"note", kPublishedSentence}, {"numbers", OrderedJson::array()}};
     for (const PublishedNumber& number : published_numbers()) json["published"]["numbers"].push_back(to_json(number));
   }
   std::string text = dump(json, 2);

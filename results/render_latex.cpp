@@ -22,7 +22,7 @@ constexpr std::string_view kRetrainingTitle = "retraining tokens";
 // What a paper has no room for; it is in the legend of the other formats.
 bool is_printed(const ShownColumn& column) { return column.title != "calibration text"; }
 
-std::string ranked(Rank rank, const std::string& text) {
+std::string ranked_latex(Rank rank, const std::string& text) {
   if (rank == Rank::kBest) return "\\textbf{" + text + "}";
   return rank == Rank::kSecond ? "\\underline{" + text + "}" : text;
 }
@@ -53,8 +53,8 @@ std::string name_text(const ShownColumn& column, const std::string& text) {
 std::string value_text(const ShownCell& cell) {
   constexpr std::string_view kBetween = " ± ";
   const size_t between = cell.text.find(kBetween);
-  if (!cell.value || between == std::string::npos) return ranked(cell.rank, escape_latex(cell.text));
-  return ranked(cell.rank, escape_latex(cell.text.substr(0, between))) + "\\ensuremath{_{\\pm " +
+  if (!cell.value || between == std::string::npos) return ranked_latex(cell.rank, escape_latex(cell.text));
+  return ranked_latex(cell.rank, escape_latex(cell.text.substr(0, between))) + "\\ensuremath{_{\\pm " +
          escape_latex(cell.text.substr(between + kBetween.size())) + "}}";
 }
 
@@ -135,7 +135,7 @@ std::string table_of(const ShownTable& shown, const TableLegend& legend) {
          facts_of(shown, legend) + "\\end{table}\n";
 }
 
-std::string published_text() {
+std::string published_latex() {
   const auto line = [](const std::vector<std::string>& cells) {
     std::vector<std::string> escaped;
     for (const std::string& cell : cells) escaped.push_back(escape_latex(cell));
@@ -157,7 +157,7 @@ std::string render_latex(const Table& table, const ReportOptions& options) {
   if (!options.command.empty()) text += "% Made by: " + one_line(options.command) + "\n";
   if (table.rows.empty()) return text + "% No runs to compare yet.\n";
   for (const ShownTable& shown : shown_tables(table)) text += table_of(shown, legend);
-  if (options.with_published) text += published_text();
+  if (options.with_published) text += published_latex();
   for (const std::string& failure : legend.failures) text += "% failed: " + one_line(failure) + "\n";
   return text;
 }

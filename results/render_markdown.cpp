@@ -8,13 +8,13 @@
 namespace moebench {
 namespace {
 
-std::string ranked(Rank rank, const std::string& text) {
+std::string ranked_markdown(Rank rank, const std::string& text) {
   if (rank == Rank::kBest) return "**" + text + "**";
   return rank == Rank::kSecond ? "<ins>" + text + "</ins>" : text;
 }
 
 std::string cell_text(const ShownCell& cell) {
-  std::string text = ranked(cell.rank, escape_markdown(cell.text));
+  std::string text = ranked_markdown(cell.rank, escape_markdown(cell.text));
   if (cell.overlaps_calibration) text += std::string(" ") + kCalibrationMark;
   if (cell.overlaps_retraining) text += std::string(" ") + kRetrainingMark;
   return text + cell.note;
@@ -43,7 +43,7 @@ std::string legend_text(const TableLegend& legend) {
   return text;
 }
 
-std::string published_text() {
+std::string published_markdown() {
   std::vector<MarkdownColumn> columns;
   for (const std::string& title : published_header()) {
     columns.push_back({title, title == "training tokens" || title == "published value", {}});
@@ -62,7 +62,7 @@ std::string render_markdown(const Table& table, const ReportOptions& options) {
   std::string text;
   for (ShownTable& shown : shown_tables(table)) text += table_text(std::move(shown));
   text += legend_text(table_legend(table));
-  if (options.with_published) text += published_text();
+  if (options.with_published) text += published_markdown();
   // An indented block shows any command as it is.
   if (!options.command.empty()) text += "\nMade by\n\n    " + one_line(options.command) + "\n";
   return text;

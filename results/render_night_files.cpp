@@ -12,7 +12,7 @@
 namespace moebench {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // As text and in attributes. XML 1.0 has no way to write control characters; one_line has made them spaces.
 std::string escape_xml(const std::string& text) {
@@ -71,11 +71,11 @@ std::string test_case(const std::string& subject, const std::string& name, const
 // JSON has no number for it; these formats want one.
 bool is_number(const NightSeries& series) { return std::isfinite(series.value()); }
 
-std::string dump(const Json& json) { return json.dump(2) + "\n"; }
+std::string dump(const OrderedJson& json) { return json.dump(2) + "\n"; }
 
 std::string full_name(const NightSeries& series) { return one_line(series.subject + "/" + series.metric.name); }
 
-Json timed_entry(const std::string& name, double seconds, size_t repetition, size_t repetitions) {
+OrderedJson timed_entry(const std::string& name, double seconds, size_t repetition, size_t repetitions) {
   return {{"name", name},
           {"run_name", name},
           {"run_type", "iteration"},
@@ -126,11 +126,11 @@ std::string render_night_junit(const NightTable& table) {
 }
 
 std::string render_night_google_benchmark(const Night& night) {
-  Json entries = Json::array();
+  OrderedJson entries = OrderedJson::array();
   for (const auto& [name, runs] : runs_by_name(night)) {
     for (size_t repetition = 0; repetition < runs.size(); ++repetition) {
       const RunRecord& run = *runs[repetition];
-      Json entry = timed_entry(name, run.ended - run.started, repetition, runs.size());
+      OrderedJson entry = timed_entry(name, run.ended - run.started, repetition, runs.size());
       for (const Metric& metric : run.metrics) {
         if (std::isfinite(metric.value) && !entry.contains(metric.name)) entry[one_line(metric.name)] = metric.value;
       }
@@ -155,10 +155,10 @@ std::string render_night_google_benchmark(const Night& night) {
 }
 
 std::string render_night_bencher(const Night& night) {
-  Json benchmarks = Json::object();
+  OrderedJson benchmarks = OrderedJson::object();
   for (const NightSeries& series : night.series) {
     if (!is_number(series)) continue;
-    Json measure = {{"value", series.value()}};
+    OrderedJson measure = {{"value", series.value()}};
     if (series.samples.size() > 1) {
       std::vector<double> samples = series.samples;
       std::sort(samples.begin(), samples.end());
@@ -171,10 +171,11 @@ std::string render_night_bencher(const Night& night) {
 }
 
 std::string render_night_github_action(const Night& night, Direction direction) {
-  Json entries = Json::array();
+  OrderedJson entries = OrderedJson::array();
   for (const NightSeries& series : night.series) {
     if (series.metric.direction != direction || !is_number(series)) continue;
-    Json entry = {{"name", full_name(series)}, {"unit", one_line(series.metric.unit)}, {"value", series.value()}};
+    OrderedJson entry = {
+        {"name", full_name(series)}, {"unit", one_line(series.metric.unit)}, {"value", series.value()}};
     if (series.samples.size() > 1) {
       const auto [low, high] = std::minmax_element(series.samples.begin(), series.samples.end());
       entry["range"] = exact(*low) + " … " + exact(*high);

@@ -12,7 +12,7 @@
 namespace moebench {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 const char* score_name(ItemScore score) { return score == ItemScore::kRight ? "right" : "nll"; }
 
@@ -114,7 +114,7 @@ std::string render_as_markdown(const PairedTable& table, const ReportOptions& op
   return text;
 }
 
-const std::vector<std::string> kHeader = {
+const std::vector<std::string> kPairFields = {
     "base",       "base_model",     "base_seed",     "new",  "new_model",     "new_seed",       "metric",
     "task",       "task_options",   "score",         "n",    "clusters",      "base_value",     "new_value",
     "difference", "standard_error", "low",           "high", "bootstrap_low", "bootstrap_high", "fixed",
@@ -160,36 +160,38 @@ std::string csv_row(const PairedTable& table, const PairedRow& row) {
 }
 
 std::string render_as_csv(const PairedTable& table) {
-  std::string csv = csv_line(kHeader);
+  std::string csv = csv_line(kPairFields);
   for (const PairedRow& row : table.rows) csv += csv_row(table, row);
   return csv;
 }
 
-Json to_json(const PairedSide& side) {
+OrderedJson to_json(const PairedSide& side) {
   return {{"row", side.title},
           {"model", side.model},
           {"dtype", side.dtype},
-          {"seed", side.seed ? Json(*side.seed) : Json()},
+          {"seed", side.seed ? OrderedJson(*side.seed) : OrderedJson()},
           {"seeds", side.seeds}};
 }
 
-Json to_json(const Interval& interval) { return Json::array({json_number(interval.low), json_number(interval.high)}); }
+OrderedJson to_json(const Interval& interval) {
+  return OrderedJson::array({json_number(interval.low), json_number(interval.high)});
+}
 
-Json to_json(const std::optional<McNemarTest>& test) {
+OrderedJson to_json(const std::optional<McNemarTest>& test) {
   if (!test) return nullptr;
   return {{"fixed", test->fixed}, {"broken", test->broken}, {"exact_p", test->exact_p}, {"mid_p", test->mid_p}};
 }
 
-Json to_json(const std::optional<NllDrift>& drift) {
+OrderedJson to_json(const std::optional<NllDrift>& drift) {
   if (!drift) return nullptr;
   return {{"mean", json_number(drift->mean)}, {"largest", json_number(drift->largest)}};
 }
 
-Json to_json(const PairedRow& row) {
+OrderedJson to_json(const PairedRow& row) {
   const PairedDifference& difference = row.difference;
   return {{"metric", row.column.metric},
           {"task", row.column.task},
-          {"task_options", Json(row.column.task_options)},
+          {"task_options", OrderedJson(row.column.task_options)},
           {"distinction", row.column.distinction},
           {"score", score_name(row.score)},
           {"better", row.score == ItemScore::kRight ? "higher" : "lower"},
@@ -209,12 +211,12 @@ Json to_json(const PairedRow& row) {
 }
 
 std::string render_as_json(const PairedTable& table, const ReportOptions& options) {
-  Json json = {{"schema", "moebench/1"},          {"kind", "paired_comparison"},
-               {"command", options.command},      {"base", to_json(table.base)},
-               {"new", to_json(table.candidate)}, {"adjustment", adjustment_name(table.adjustment)},
-               {"rows", Json::array()},           {"notes", table.notes}};
+  OrderedJson json = {{"schema", "moebench/1"},          {"kind", "paired_comparison"},
+                      {"command", options.command},      {"base", to_json(table.base)},
+                      {"new", to_json(table.candidate)}, {"adjustment", adjustment_name(table.adjustment)},
+                      {"rows", OrderedJson::array()},    {"notes", table.notes}};
   for (const PairedRow& row : table.rows) json["rows"].push_back(to_json(row));
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 }  // namespace

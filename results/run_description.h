@@ -12,6 +12,8 @@
 
 namespace moebench {
 
+inline constexpr size_t kShownBuild = 12;  // characters of a build that tell it from others
+
 struct CalibrationDescription {
   std::vector<std::string> texts;
   int64_t windows = 0, window = 0, tokens = 0;

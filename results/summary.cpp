@@ -6,25 +6,25 @@
 namespace moebench {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // sql: selects a text.
-Json texts(const Database& database, const char* sql) {
-  Json found = Json::array();
+OrderedJson texts(const Database& database, const char* sql) {
+  OrderedJson found = OrderedJson::array();
   for (Statement row(database, sql); row.step();) found.push_back(one_line(row.text(0)));
   return found;
 }
 
 // sql: selects a text and how often it is there.
-Json counts(const Database& database, const char* sql) {
-  Json found = Json::object();
+OrderedJson counts(const Database& database, const char* sql) {
+  OrderedJson found = OrderedJson::object();
   for (Statement row(database, sql); row.step();) found[one_line(row.text(0))] = row.integer(1);
   return found;
 }
 
 }  // namespace
 
-Json read_summary(const Database& database) {
+OrderedJson read_summary(const Database& database) {
   const Transaction transaction(database, Transaction::Kind::kRead);
   return {{"schema_version", database.integer("PRAGMA user_version")},
           {"runs", counts(database, "SELECT stage || ' ' || status AS kind, count(*) FROM run GROUP BY kind")},

@@ -25,7 +25,7 @@ void for_each_character(const std::string& text, auto&& visit) {
   }
 }
 
-std::string shortened(const std::string& text, size_t width) {
+std::string fitted(const std::string& text, size_t width) {
   if (screen_width(text) <= width) return text;
   std::string result;
   size_t used = 1;
@@ -55,7 +55,7 @@ const char* escape_of(TerminalMark mark) {
 }
 
 std::string padded(const TerminalCell& cell, size_t width, bool to_the_right, bool with_colour) {
-  const std::string text = shortened(one_line(cell.text), width), space(width - screen_width(text), ' ');
+  const std::string text = fitted(one_line(cell.text), width), space(width - screen_width(text), ' ');
   const bool is_marked = with_colour && cell.mark != TerminalMark::kNone && !text.empty();
   const std::string shown = is_marked ? escape_of(cell.mark) + text + "\x1b[0m" : text;
   return to_the_right ? space + shown : shown + space;
@@ -110,7 +110,7 @@ class Blocks {
 
   std::string heading(size_t row) const {
     const std::string line = one_line(headings_[row]);
-    const std::string text = width_ > 0 ? shortened(line, width_) : line;
+    const std::string text = width_ > 0 ? fitted(line, width_) : line;
     return with_colour_ ? escape_of(TerminalMark::kFaint) + text + "\x1b[0m\n" : text + "\n";
   }
 

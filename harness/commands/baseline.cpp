@@ -16,7 +16,7 @@
 namespace moebench {
 namespace {
 
-struct Arguments {
+struct BaselineArguments {
   std::string database, name, why, night;
 };
 
@@ -36,7 +36,7 @@ const Night& find_night(const std::vector<Night>& nights, const std::string& nig
   throw std::invalid_argument("--night " + night + ": no night has this id; `moebench baseline list` shows them");
 }
 
-void point_at(const Arguments& arguments, bool must_exist) {
+void point_at(const BaselineArguments& arguments, bool must_exist) {
   ResultStore store(arguments.database, ResultStore::Mode::kReadWrite);
   const std::vector<BaselineRecord> baselines = store.baselines();
   const bool exists = std::any_of(baselines.begin(), baselines.end(),
@@ -63,18 +63,18 @@ void point_at(const Arguments& arguments, bool must_exist) {
              one_line(night.id));
 }
 
-int set_baseline(const Arguments& arguments) {
+int set_baseline(const BaselineArguments& arguments) {
   point_at(arguments, /*must_exist=*/false);
   return 0;
 }
 
-int accept_baseline(const Arguments& arguments) {
+int accept_baseline(const BaselineArguments& arguments) {
   if (arguments.why.empty()) throw std::invalid_argument("--why: say why this night is right, for those who ask later");
   point_at(arguments, /*must_exist=*/true);
   return 0;
 }
 
-int list_baselines(const Arguments& arguments) {
+int list_baselines(const BaselineArguments& arguments) {
   const ResultStore store(arguments.database, ResultStore::Mode::kReadOnly);
   const std::vector<RunRecord> runs = store.runs();
   std::vector<MarkdownColumn> columns = {{"baseline", false}, {"night", false}, {"build", false}, {"sweep", false},
@@ -106,10 +106,10 @@ int list_baselines(const Arguments& arguments) {
 }  // namespace
 
 std::function<int()> define_baseline(CLI::App& command) {
-  auto arguments = std::make_shared<Arguments>();
-  auto action = std::make_shared<int (*)(const Arguments&)>(nullptr);
+  auto arguments = std::make_shared<BaselineArguments>();
+  auto action = std::make_shared<int (*)(const BaselineArguments&)>(nullptr);
   command.require_subcommand(1);
-  const auto add = [&](const char* name, const char* summary, int (*run)(const Arguments&)) {
+  const auto add = [&](const char* name, const char* summary, int (*run)(const BaselineArguments&)) {
     CLI::App* subcommand = command.add_subcommand(name, summary);
     subcommand->add_option("--db", arguments->database, "results database")->required()->type_name("FILE");
     subcommand->callback([action, run] { *action = run; });

@@ -21,7 +21,7 @@ namespace {
 // What `git bisect run` reads.
 constexpr int kGood = 0, kBad = 1, kSkip = 125;
 
-struct Arguments {
+struct BisectArguments {
   SweepArguments sweep;
   NightArguments night;
   std::string metric, subject;
@@ -30,7 +30,7 @@ struct Arguments {
   std::string baseline = "last";
 };
 
-bool is_chosen(const Arguments& arguments, const std::string& metric, const std::string& subject) {
+bool is_chosen(const BisectArguments& arguments, const std::string& metric, const std::string& subject) {
   return metric == arguments.metric && subject.find(arguments.subject) != std::string::npos;
 }
 
@@ -52,7 +52,7 @@ Verdict verdict_on(const Evidence& evidence) {
   return evidence.interval.high > evidence.threshold ? Verdict::kInconclusive : Verdict::kOk;
 }
 
-NightTable compare_with_value(const Night& night, const Arguments& arguments) {
+NightTable compare_with_value(const Night& night, const BisectArguments& arguments) {
   NightTable table;
   for (const NightSeries& series : night.series) {
     if (!is_chosen(arguments, series.metric.name, series.subject)) continue;
@@ -71,7 +71,7 @@ NightTable compare_with_value(const Night& night, const Arguments& arguments) {
 }
 
 // Only the rows that are asked for, and no failure of another cell's.
-NightTable only_chosen(NightTable table, const Arguments& arguments) {
+NightTable only_chosen(NightTable table, const BisectArguments& arguments) {
   std::erase_if(table.rows, [&](const NightRow& row) {
     const bool is_chosen_series = row.series != nullptr && is_chosen(arguments, row.series->metric.name, row.subject);
     return !is_chosen_series && !is_chosen(arguments, row.metric, row.subject);
@@ -88,7 +88,7 @@ int exit_code_of(const NightTable& table) {
   return is_certain ? kGood : kSkip;
 }
 
-void explain(const NightTable& table, const Arguments& arguments) {
+void explain(const NightTable& table, const BisectArguments& arguments) {
   for (const NightRow& row : table.rows) {
     const std::string verdict = row.status == RowStatus::kJudged ? verdict_name(row.verdict) : "not comparable";
     fmt::print("{} {}: {} then, {} now: {}{}\n", row.subject, one_line(row.metric), format_number(row.base),
@@ -98,7 +98,7 @@ void explain(const NightTable& table, const Arguments& arguments) {
   if (table.rows.empty()) fmt::print("nothing measured the metric {}\n", one_line(arguments.metric));
 }
 
-MeasuredNight measure(const Arguments& arguments) {
+MeasuredNight measure(const BisectArguments& arguments) {
   const SweepSpec spec = read_sweep(arguments.sweep);
   const SweepPlan plan = plan_sweep(spec);
   const std::filesystem::path folder = std::filesystem::temp_directory_path() / ("moebench-bisect-" + random_uuid());
@@ -117,7 +117,7 @@ MeasuredNight measure(const Arguments& arguments) {
   });
 }
 
-int bisect(const Arguments& arguments) {
+int bisect(const BisectArguments& arguments) {
   handle_interrupts();
   try {
     const MeasuredNight measured = measure(arguments);
@@ -135,7 +135,7 @@ int bisect(const Arguments& arguments) {
 }  // namespace
 
 std::function<int()> define_bisect(CLI::App& command) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<BisectArguments>();
   add_sweep_arguments(command, arguments->sweep);
   add_night_arguments(command, arguments->night);
   command.add_option("--metric", arguments->metric, "as the nightly table names it")->required();

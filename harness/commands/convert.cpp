@@ -22,7 +22,7 @@
 namespace moebench {
 namespace {
 
-struct Arguments {
+struct ConvertArguments {
   ModelArguments model;
   std::string method;
   std::string shape;                   // "" = as active_ratio says
@@ -38,7 +38,7 @@ struct Arguments {
   bool as_json = false;
 };
 
-MoeShape choose_shape(const Arguments& arguments, const Converter& converter, const LlamaConfig& config) {
+MoeShape choose_shape(const ConvertArguments& arguments, const Converter& converter, const LlamaConfig& config) {
   const double ratio = arguments.active_ratio.value_or(1);
   if (!(ratio > 0 && ratio <= 1)) {
     throw std::invalid_argument(fmt::format("--active-ratio {}: must lie above 0 and not above 1", ratio));
@@ -50,7 +50,7 @@ MoeShape choose_shape(const Arguments& arguments, const Converter& converter, co
 }
 
 // Everything that can be refused without the text is refused before it is tokenised.
-void check_calibration(const Arguments& arguments, const LlamaConfig& config) {
+void check_calibration(const ConvertArguments& arguments, const LlamaConfig& config) {
   if (arguments.texts.empty()) {
     throw std::invalid_argument(arguments.method + " reads calibration text; give it with --calibration");
   }
@@ -68,7 +68,7 @@ void check_calibration(const Arguments& arguments, const LlamaConfig& config) {
   for (const std::string& text : arguments.texts) refuse_to_replace(find_text(text), "--out", arguments.out);
 }
 
-CalibrationText read_calibration(const Arguments& arguments, const Tokenizer& tokenizer) {
+CalibrationText read_calibration(const ConvertArguments& arguments, const Tokenizer& tokenizer) {
   std::vector<CalibrationStream> streams;
   for (const std::string& text : arguments.texts) {
     const Corpus corpus = read_named_corpus(text);
@@ -77,7 +77,7 @@ CalibrationText read_calibration(const Arguments& arguments, const Tokenizer& to
   return draw_calibration_text(streams, arguments.windows, arguments.window, arguments.seed);
 }
 
-nlohmann::json describe_calibration(const Arguments& arguments, const CalibrationText& text) {
+nlohmann::json describe_calibration(const ConvertArguments& arguments, const CalibrationText& text) {
   const auto num_texts = static_cast<int64_t>(text.domains.size());
   return {{"texts", text.domains},
           {"windows", arguments.windows},
@@ -86,7 +86,7 @@ nlohmann::json describe_calibration(const Arguments& arguments, const Calibratio
           {"content_hash", text.content_hash}};
 }
 
-Conversion run_pass(const Checkpoint& checkpoint, const Arguments& arguments, const CalibrationText* text,
+Conversion run_pass(const Checkpoint& checkpoint, const ConvertArguments& arguments, const CalibrationText* text,
                     const ConversionJob& job) {
   SweepProgress progress = terminal_progress();
   progress.expect("convert");
@@ -100,7 +100,7 @@ Conversion run_pass(const Checkpoint& checkpoint, const Arguments& arguments, co
   return std::move(conversions.front());
 }
 
-void report(const Arguments& arguments, const nlohmann::json& metadata) {
+void report(const ConvertArguments& arguments, const nlohmann::json& metadata) {
   if (arguments.as_json) {
     fmt::print("{}\n", metadata.dump(2));
     return;
@@ -112,7 +112,7 @@ void report(const Arguments& arguments, const nlohmann::json& metadata) {
   fmt::print("  {:<12} {:>8.0f} MiB\n", "peak memory", metadata["peak_memory_bytes"].get<double>() / (1 << 20));
 }
 
-int convert(const Arguments& arguments) {
+int convert(const ConvertArguments& arguments) {
   handle_interrupts();
   use_data_folder(arguments.data_folder);
   const ConverterRegistry::Entry& entry = ConverterRegistry::instance().find(arguments.method);
@@ -158,7 +158,7 @@ std::string adjustment_help() {
 }  // namespace
 
 std::function<int()> define_convert(CLI::App& command) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ConvertArguments>();
   add_model_option(command, arguments->model);
   command.add_option("--method", arguments->method, "see moebench methods")->required()->type_name("NAME");
   CLI::Option_group* size = command.add_option_group("size", "how much of the feed-forward network a token uses");

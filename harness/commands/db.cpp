@@ -19,13 +19,13 @@ namespace fs = std::filesystem;
 
 constexpr int kUnusable = 2;
 
-struct Arguments {
+struct DatabaseArguments {
   std::string database;
   std::vector<std::string> shards;
   std::string format = "jsonl", output;
 };
 
-int check(const Arguments& arguments) {
+int check(const DatabaseArguments& arguments) {
   const Database database = open_results(arguments.database, OpenMode::kReadOnly);
   const DatabaseCheck found = check_database(database);
   for (const std::string& problem : found.problems) fmt::print("problem: {}\n", problem);
@@ -40,7 +40,7 @@ int check(const Arguments& arguments) {
   return 0;
 }
 
-void refuse_itself(const Arguments& arguments) {
+void refuse_itself(const DatabaseArguments& arguments) {
   for (const std::string& shard : arguments.shards) {
     std::error_code ignored;
     if (!fs::equivalent(shard, arguments.database, ignored)) continue;
@@ -49,7 +49,7 @@ void refuse_itself(const Arguments& arguments) {
   }
 }
 
-int merge(const Arguments& arguments) {
+int merge(const DatabaseArguments& arguments) {
   refuse_itself(arguments);
   std::vector<Database> sources;
   for (const std::string& shard : arguments.shards) sources.push_back(open_results(shard, OpenMode::kReadOnly));
@@ -64,7 +64,7 @@ int merge(const Arguments& arguments) {
   return 0;
 }
 
-int export_database(const Arguments& arguments) {
+int export_database(const DatabaseArguments& arguments) {
   refuse_to_replace(arguments.database, "--output", arguments.output);
   const auto write_all = arguments.format == "csv" ? export_csv : export_json_lines;
   const Database database = open_results(arguments.database, OpenMode::kReadOnly);
@@ -78,7 +78,7 @@ int export_database(const Arguments& arguments) {
   return 0;
 }
 
-int migrate_database(const Arguments& arguments) {
+int migrate_database(const DatabaseArguments& arguments) {
   if (!fs::exists(arguments.database)) open_results(arguments.database, OpenMode::kReadOnly);  // says so
   const int64_t before =
       Database(arguments.database, OpenMode::kReadOnly, std::chrono::seconds(30)).integer("PRAGMA user_version");
@@ -90,11 +90,11 @@ int migrate_database(const Arguments& arguments) {
 }  // namespace
 
 std::function<int()> define_db(CLI::App& command) {
-  auto arguments = std::make_shared<Arguments>();
-  auto action = std::make_shared<int (*)(const Arguments&)>(nullptr);
+  auto arguments = std::make_shared<DatabaseArguments>();
+  auto action = std::make_shared<int (*)(const DatabaseArguments&)>(nullptr);
   command.require_subcommand(1);
   const auto add = [&](const char* name, const char* summary, const char* database_option,
-                       int (*run)(const Arguments&)) {
+                       int (*run)(const DatabaseArguments&)) {
     CLI::App* subcommand = command.add_subcommand(name, summary);
     subcommand->add_option(database_option, arguments->database, "results database")->required()->type_name("FILE");
     subcommand->callback([action, run] { *action = run; });

@@ -17,7 +17,7 @@
 namespace moebench {
 namespace {
 
-struct Arguments {
+struct EvalArguments {
   ModelArguments model;
   std::vector<std::string> tasks;
   DownstreamArguments downstream;
@@ -38,7 +38,7 @@ bool is_measurement(const std::string& name) {
 }
 
 // Our own measurements stay in arguments.tasks; lm-eval's tasks, which are the rest, are put with what belongs to them.
-void part_tasks(Arguments& arguments) {
+void part_tasks(EvalArguments& arguments) {
   for (const std::string& name : arguments.tasks) {
     if (!is_measurement(name)) arguments.downstream.tasks.push_back(name);
   }
@@ -46,7 +46,7 @@ void part_tasks(Arguments& arguments) {
 }
 
 // Everything that can be refused without the model is refused before it is loaded.
-std::vector<NamedTask> create_tasks(const Arguments& arguments) {
+std::vector<NamedTask> create_tasks(const EvalArguments& arguments) {
   const nlohmann::json settings = parse_grouped_settings(arguments.settings, "task", arguments.tasks);
   std::vector<NamedTask> tasks;
   for (const std::string& name : arguments.tasks) {
@@ -131,7 +131,7 @@ nlohmann::ordered_json measured_json(const std::vector<NamedTask>& tasks,
   return measured;
 }
 
-int evaluate(Arguments arguments) {
+int evaluate(EvalArguments arguments) {
   handle_interrupts();
   use_data_folder(arguments.data_folder);
   part_tasks(arguments);
@@ -176,7 +176,7 @@ int evaluate(Arguments arguments) {
 }  // namespace
 
 std::function<int()> define_eval(CLI::App& command) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<EvalArguments>();
   add_model_option(command, arguments->model);
   add_conversion_options(command, arguments->model);
   add_precision_options(command, arguments->model);

@@ -11,7 +11,7 @@
 namespace moebench {
 namespace {
 
-struct Arguments {
+struct GenerateArguments {
   ModelArguments model;
   std::string prompt;
   int64_t max_tokens = 64;
@@ -23,7 +23,7 @@ std::vector<int64_t> encode_prompt(const Tokenizer& tokenizer, const std::string
   return {ids.begin(), ids.end()};
 }
 
-int generate(const Arguments& arguments) {
+int generate(const GenerateArguments& arguments) {
   const LoadedModel loaded = load_model(arguments.model);
   const Tokenizer& tokenizer = *loaded.tokenizer;
   const std::vector<int64_t> stop_ids(tokenizer.eos_ids().begin(), tokenizer.eos_ids().end());
@@ -36,7 +36,7 @@ int generate(const Arguments& arguments) {
 }  // namespace
 
 std::function<int()> define_generate(CLI::App& command) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<GenerateArguments>();
   add_model_option(command, arguments->model);
   add_conversion_options(command, arguments->model);
   add_precision_options(command, arguments->model);

@@ -31,7 +31,7 @@ using kernels::LayerStack;
 using kernels::RandomFfn;
 using kernels::RoutingPattern;
 
-struct Arguments {
+struct LatencyArguments {
   ModelArguments model;
   std::string data_folder;
   std::string text = "wiki-passages-test";
@@ -63,7 +63,7 @@ struct Networks {
   std::vector<LayerStack> stacks;
 };
 
-Networks random_networks(const Arguments& arguments) {
+Networks random_networks(const LatencyArguments& arguments) {
   const kernels::FfnShape& shape = kernels::ffn_shape(arguments.shape);
   const Dtype dtype = kernel_dtype(arguments.model.dtype);
   const double dense_bytes = 3.0 * static_cast<double>(shape.hidden_size * shape.intermediate_size) *
@@ -160,7 +160,7 @@ struct Report {
 
 class Measurer {
  public:
-  explicit Measurer(const Arguments& arguments) : arguments_(arguments) {
+  explicit Measurer(const LatencyArguments& arguments) : arguments_(arguments) {
     if (instruction_set_ == nullptr) throw std::runtime_error("latency needs a processor with AVX2");
   }
 
@@ -221,7 +221,7 @@ class Measurer {
     return report;
   }
 
-  const Arguments& arguments_;
+  const LatencyArguments& arguments_;
   const kernels::InstructionSet* instruction_set_ = kernels::chosen_instruction_set();
   int num_threads_ = at::get_num_threads();
   SweepProgress progress_ = terminal_progress();
@@ -265,7 +265,7 @@ nlohmann::ordered_json phase_json(const PhaseLatency& phase) {
   return json;
 }
 
-void print_json(const Arguments& arguments, const Measurer& measurer, const Report& report) {
+void print_json(const LatencyArguments& arguments, const Measurer& measurer, const Report& report) {
   nlohmann::ordered_json json;
   if (arguments.shape.empty()) {
     json["model"] = arguments.model.model;
@@ -292,7 +292,7 @@ void print_json(const Arguments& arguments, const Measurer& measurer, const Repo
   fmt::print("{}\n", json.dump(1));
 }
 
-int latency(const Arguments& arguments) {
+int latency(const LatencyArguments& arguments) {
   if (arguments.shape.empty() == arguments.model.model.empty()) {
     throw std::invalid_argument("latency wants either --model or --shape");
   }
@@ -329,7 +329,7 @@ std::vector<std::string> shape_names() {
 }  // namespace
 
 std::function<int()> define_latency(CLI::App& command) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<LatencyArguments>();
   add_model_option(command, arguments->model);
   command.get_option("--model")->required(false);
   add_conversion_options(command, arguments->model);

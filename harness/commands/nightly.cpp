@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr int kNotComparable = 5;
 
-struct Arguments {
+struct NightlyArguments {
   SweepArguments sweep;
   NightArguments night;
   std::string baseline = "best";
@@ -94,7 +94,7 @@ void write_files(const fs::path& folder, const MeasuredNight& measured, const Ni
                render_night_github_action(measured.night, Direction::kHigherIsBetter));
 }
 
-int measure_and_compare(const Arguments& arguments) {
+int measure_and_compare(const NightlyArguments& arguments) {
   const SweepSpec spec = read_sweep(arguments.sweep);
   const fs::path database = database_path(arguments.sweep, spec);
   read_recorded(database);  // refuses an unusable database before the weights are hashed
@@ -119,7 +119,7 @@ int measure_and_compare(const Arguments& arguments) {
   return night_exit_code(measured.table, arguments.is_strict);
 }
 
-int nightly(const Arguments& arguments) {
+int nightly(const NightlyArguments& arguments) {
   handle_interrupts();
   try {
     return measure_and_compare(arguments);
@@ -135,7 +135,7 @@ int nightly(const Arguments& arguments) {
 }  // namespace
 
 std::function<int()> define_nightly(CLI::App& command) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<NightlyArguments>();
   add_sweep_arguments(command, arguments->sweep);
   add_night_arguments(command, arguments->night);
   command

@@ -20,8 +20,6 @@
 namespace moebench {
 namespace {
 
-constexpr int kUsage = 2, kRunFailed = 4, kTryAgain = 75;
-
 int complain(const std::string& message, int exit_code) {
   // c10 and others append backtraces: the first line is the sentence. It may quote names out of files that others
   // wrote, which must not command the terminal.

@@ -18,7 +18,7 @@
 namespace moebench {
 namespace {
 
-struct Arguments {
+struct ReportArguments {
   std::string database;
   std::string format = "markdown";
   std::string output;   // "" = stdout
@@ -37,7 +37,7 @@ bool wants_colour() {
   return isatty(STDOUT_FILENO) == 1 && (refused == nullptr || refused[0] == '\0');
 }
 
-ReportOptions options_of(const Arguments& arguments) {
+ReportOptions options_of(const ReportArguments& arguments) {
   ReportOptions options{.command = this_command_line(), .with_published = arguments.with_published};
   if (arguments.output.empty()) {
     options.width = window_width();
@@ -61,7 +61,7 @@ void write_figures(const ResultStore& store, const std::filesystem::path& folder
   }
 }
 
-int report(const Arguments& arguments) {
+int report(const ReportArguments& arguments) {
   const ReportFormat format = parse_report_format(arguments.format);
   refuse_to_replace(arguments.database, "--output", arguments.output);
   const ResultStore store(arguments.database, ResultStore::Mode::kReadOnly);
@@ -73,7 +73,7 @@ int report(const Arguments& arguments) {
 }  // namespace
 
 std::function<int()> define_report(CLI::App& command) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ReportArguments>();
   command.add_option("--db", arguments->database, "results database")->required()->type_name("FILE");
   command
       .add_option(

@@ -21,7 +21,7 @@ namespace {
 
 constexpr int64_t kMostTokens = int64_t{1} << 40;
 
-struct Arguments {
+struct RetrainArguments {
   ModelArguments model;
   std::vector<std::string> texts;
   std::vector<int64_t> tokens;
@@ -36,16 +36,16 @@ struct Arguments {
 };
 
 // The last mark is --out itself; the others stand beside it: cmoe.safetensors, cmoe-50000.safetensors.
-std::filesystem::path file_of_mark(const Arguments& arguments, int64_t tokens) {
+std::filesystem::path file_of_mark(const RetrainArguments& arguments, int64_t tokens) {
   const std::filesystem::path out = arguments.out;
   if (tokens == arguments.tokens.back()) return out;
   return out.parent_path() / fmt::format("{}-{}{}", out.stem().string(), tokens, out.extension().string());
 }
 
-std::filesystem::path state_file(const Arguments& arguments) { return arguments.out + ".state"; }
+std::filesystem::path state_file(const RetrainArguments& arguments) { return arguments.out + ".state"; }
 
 // Before hours of work, not after.
-void check_outputs(const Arguments& arguments) {
+void check_outputs(const RetrainArguments& arguments) {
   std::vector<std::filesystem::path> outputs = {state_file(arguments)};
   for (const int64_t tokens : arguments.tokens) outputs.push_back(file_of_mark(arguments, tokens));
   for (const std::filesystem::path& output : outputs) {
@@ -56,20 +56,20 @@ void check_outputs(const Arguments& arguments) {
   }
 }
 
-at::Tensor read_texts(const Arguments& arguments, const Tokenizer& tokenizer) {
+at::Tensor read_texts(const RetrainArguments& arguments, const Tokenizer& tokenizer) {
   std::vector<at::Tensor> streams;
   for (const std::string& text : arguments.texts) streams.push_back(token_stream(read_named_corpus(text), tokenizer));
   return at::cat(streams);
 }
 
-RetrainRecipe choose_recipe(const Arguments& arguments, const Conversion& conversion) {
+RetrainRecipe choose_recipe(const RetrainArguments& arguments, const Conversion& conversion) {
   RetrainRecipe recipe = recipe_for(arguments.recipe, conversion.metadata);
   change_recipe(recipe, parse_settings(arguments.settings));
   check_recipe(recipe);
   return recipe;
 }
 
-nlohmann::json run(const Arguments& arguments, const RetrainRequest& request) {
+nlohmann::json run(const RetrainArguments& arguments, const RetrainRequest& request) {
   SweepProgress progress = terminal_progress();
   progress.expect("retrain");
   progress.start("retrain", "retrain by " + arguments.recipe);
@@ -87,7 +87,7 @@ nlohmann::json run(const Arguments& arguments, const RetrainRequest& request) {
   return retraining;
 }
 
-void report(const Arguments& arguments, const nlohmann::json& retraining) {
+void report(const RetrainArguments& arguments, const nlohmann::json& retraining) {
   if (arguments.as_json) {
     fmt::print("{}\n", retraining.dump(2));
     return;
@@ -109,7 +109,7 @@ void report(const Arguments& arguments, const nlohmann::json& retraining) {
              retraining["seconds"].get<double>(), retraining["peak_memory_bytes"].get<double>() / (1 << 20));
 }
 
-int run_retrain(const Arguments& arguments) {
+int run_retrain(const RetrainArguments& arguments) {
   handle_interrupts();
   use_data_folder(arguments.data_folder);
   check_outputs(arguments);
@@ -143,7 +143,7 @@ std::string recipe_help() {
 }  // namespace
 
 std::function<int()> define_retrain(CLI::App& command) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<RetrainArguments>();
   add_model_option(command, arguments->model);
   command.add_option("--conversion", arguments->model.conversion, "the file that convert or retrain wrote")
       ->required()

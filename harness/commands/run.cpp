@@ -13,6 +13,7 @@
 
 #include "harness/commands/command_line.h"
 #include "harness/commands/commands.h"
+#include "harness/commands/program.h"
 #include "harness/commands/sweep_arguments.h"
 #include "harness/commands/terminal_progress.h"
 #include "harness/interrupt.h"
@@ -24,8 +25,6 @@
 
 namespace moebench {
 namespace {
-
-constexpr int kRunFailed = 4;
 
 std::set<std::string> keys_of(const SweepPlan& plan) {
   std::set<std::string> keys;

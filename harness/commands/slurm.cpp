@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Arguments {
+struct SlurmArguments {
   SweepArguments sweep;
   SlurmOptions slurm;
   std::string out = "slurm";
@@ -78,7 +78,7 @@ std::string submit(const std::string& command) {
   return job->substr(0, job->find(';'));
 }
 
-int write_array(Arguments arguments) {
+int write_array(SlurmArguments arguments) {
   const SweepSpec spec = read_sweep(arguments.sweep);
   const fs::path database = database_path(arguments.sweep, spec);
   const RecordedCells recorded = read_recorded(database);
@@ -122,7 +122,7 @@ int write_array(Arguments arguments) {
 }  // namespace
 
 std::function<int()> define_slurm(CLI::App& command) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<SlurmArguments>();
   add_sweep_arguments(command, arguments->sweep);
   SlurmOptions& slurm = arguments->slurm;
   command

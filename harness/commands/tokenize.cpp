@@ -10,18 +10,18 @@
 namespace moebench {
 namespace {
 
-struct Arguments {
+struct TokenizeArguments {
   std::string model;
   bool plain_text = false;
   bool add_special_tokens = false;
 };
 
-std::vector<int32_t> encode(const Tokenizer& tokenizer, const std::string& text, const Arguments& arguments) {
+std::vector<int32_t> encode(const Tokenizer& tokenizer, const std::string& text, const TokenizeArguments& arguments) {
   if (arguments.add_special_tokens) return tokenizer.encode_with_defaults(text);
   return tokenizer.encode(text, arguments.plain_text ? SpecialTokens::kPlainText : SpecialTokens::kParse);
 }
 
-int tokenize(const Arguments& arguments) {
+int tokenize(const TokenizeArguments& arguments) {
   const std::unique_ptr<Tokenizer> tokenizer = Tokenizer::load(resolve_model_path(arguments.model));
   std::ios::sync_with_stdio(false);
   JsonLines lines(std::cin, "stdin");
@@ -35,7 +35,7 @@ int tokenize(const Arguments& arguments) {
 }  // namespace
 
 std::function<int()> define_tokenize(CLI::App& command) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<TokenizeArguments>();
   command
       .add_option("--model", arguments->model,
                   "a Hugging Face folder with tokenizer.json, a .gguf file, or a name that scripts/fetch knows")

@@ -12,7 +12,7 @@
 namespace moebench {
 namespace {
 
-using Kind = JinjaToken::Kind;
+using TokenKind = JinjaToken::Kind;
 
 // Longest first.
 constexpr std::array<std::string_view, 26> kOperators = {"==", "!=", "<=", ">=", "//", "**", "+", "-", "*",
@@ -35,18 +35,18 @@ class Lexer {
       if (at("{#")) {
         skip_comment();
       } else if (at("{{")) {
-        read_tag(Kind::kOpenOutput, Kind::kCloseOutput, "}}");
+        read_tag(TokenKind::kOpenOutput, TokenKind::kCloseOutput, "}}");
       } else if (at("{%")) {
-        read_tag(Kind::kOpenTag, Kind::kCloseTag, "%}");
+        read_tag(TokenKind::kOpenTag, TokenKind::kCloseTag, "%}");
       }
     }
-    push(Kind::kEnd, "");
+    push(TokenKind::kEnd, "");
     return std::move(tokens_);
   }
 
   std::vector<JinjaToken> read_expression() {
     for (skip_spaces(); offset_ < source_.size(); skip_spaces()) read_token();
-    push(Kind::kEnd, "");
+    push(TokenKind::kEnd, "");
     return std::move(tokens_);
   }
 
@@ -61,7 +61,7 @@ class Lexer {
     return position_;
   }
 
-  void push(Kind kind, std::string text, nlohmann::ordered_json value = nullptr) {
+  void push(TokenKind kind, std::string text, nlohmann::ordered_json value = nullptr) {
     tokens_.push_back({kind, std::move(text), std::move(value), position()});
   }
 
@@ -72,7 +72,7 @@ class Lexer {
     std::string_view text = std::string_view(source_).substr(offset_, end - offset_);
     if (strips_left_) text = left_strip(text);
     if (end + 2 < source_.size() && source_[end + 2] == '-') text = right_strip(text);
-    if (!text.empty()) push(Kind::kText, std::string(text));
+    if (!text.empty()) push(TokenKind::kText, std::string(text));
     offset_ = end;
     strips_left_ = false;
   }
@@ -89,7 +89,7 @@ class Lexer {
     offset_ = end + 2;
   }
 
-  void read_tag(Kind open, Kind close, std::string_view closing) {
+  void read_tag(TokenKind open, TokenKind close, std::string_view closing) {
     push(open, source_.substr(offset_, 2));
     offset_ += 2;
     if (at("-") || at("+")) ++offset_;
@@ -99,7 +99,7 @@ class Lexer {
       if (num_open == 0 && (at(closing) || (at("-") && source_.compare(offset_ + 1, 2, closing) == 0))) break;
       read_token();
       const std::string& text = tokens_.back().text;
-      if (tokens_.back().kind != Kind::kOperator) continue;
+      if (tokens_.back().kind != TokenKind::kOperator) continue;
       if (text == "(" || text == "[" || text == "{") ++num_open;
       if ((text == ")" || text == "]" || text == "}") && num_open > 0) --num_open;
     }
@@ -122,14 +122,14 @@ class Lexer {
     if (byte == '"' || byte == '\'') return read_string(byte);
     const auto found = std::find_if(kOperators.begin(), kOperators.end(), [&](auto text) { return at(text); });
     if (found == kOperators.end()) fail_at(position(), std::string("unexpected '") + byte + "'");
-    push(Kind::kOperator, std::string(*found));
+    push(TokenKind::kOperator, std::string(*found));
     offset_ += found->size();
   }
 
   void read_name() {
     size_t end = offset_;
     while (end < source_.size() && (starts_name(source_[end]) || is_digit(source_[end]))) ++end;
-    push(Kind::kName, source_.substr(offset_, end - offset_));
+    push(TokenKind::kName, source_.substr(offset_, end - offset_));
     offset_ = end;
   }
 
@@ -158,7 +158,7 @@ class Lexer {
     const std::string digits = replace_all(source_.substr(offset_, end - offset_), "_", "");
     const nlohmann::ordered_json value =
         is_float ? nlohmann::ordered_json(parsed<double>(digits)) : nlohmann::ordered_json(parsed<int64_t>(digits));
-    push(Kind::kLiteral, digits, value);
+    push(TokenKind::kLiteral, digits, value);
     offset_ = end;
   }
 
@@ -183,7 +183,7 @@ class Lexer {
       }
     }
     if (index >= source_.size()) fail_at(position(), "a string does not end");
-    push(Kind::kLiteral, source_.substr(begin, index + 1 - begin), std::move(text));
+    push(TokenKind::kLiteral, source_.substr(begin, index + 1 - begin), std::move(text));
     offset_ = index + 1;
   }
 

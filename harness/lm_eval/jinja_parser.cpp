@@ -14,7 +14,7 @@ namespace {
 using Kind = JinjaNode::Kind;
 using Token = JinjaToken::Kind;
 
-constexpr int kMaxDepth = 100;  // of nesting
+constexpr int kMaxNesting = 100;  // of nesting
 
 class Parser {
  public:
@@ -64,7 +64,7 @@ class Parser {
   // One level deeper, until the end of the caller.
   struct Depth {
     explicit Depth(Parser& parser) : parser(parser) {
-      if (++parser.depth_ > kMaxDepth) fail_at(parser.next().position, "nested too deeply");
+      if (++parser.depth_ > kMaxNesting) fail_at(parser.next().position, "nested too deeply");
     }
     ~Depth() { --parser.depth_; }
     Parser& parser;

@@ -14,7 +14,7 @@ namespace moebench {
 namespace {
 
 // Packing a weight for fewer rows would take longer than their products.
-constexpr int64_t kFewestRows = 16;
+constexpr int64_t kFewestRowsToPack = 16;
 
 // Null where there is more than that, or less.
 const kernels::InstructionSet* avx2() {
@@ -35,7 +35,7 @@ at::ScalarType product_dtype(at::ScalarType dtype, at::Device device) {
 
 bool has_row_products(const at::Tensor& input, const at::Tensor& weight) {
   return avx2() != nullptr && is_known(input) && is_known(weight) && weight.stride(1) == 1 &&
-         input.numel() >= kFewestRows * input.size(-1);
+         input.numel() >= kFewestRowsToPack * input.size(-1);
 }
 
 at::Tensor apply_linear(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {

@@ -14,7 +14,7 @@
 namespace moebench {
 namespace {
 
-constexpr const char* kKind = "convert";
+constexpr const char* kConversions = "convert";
 
 std::string pass_label(const PlannedModel& model, const ConversionPass& pass) {
   const PlannedConversion& first = model.conversions[pass.front()];
@@ -57,7 +57,7 @@ std::vector<ConversionJob> make_jobs(const PlannedModel& model, const Conversion
 
 bool needs_text(const PlannedConversion& planned) { return planned.converter->calibration().needs_text; }
 
-std::vector<Metric> cost_metrics(const nlohmann::json& metadata) {
+std::vector<Metric> conversion_costs(const nlohmann::json& metadata) {
   std::vector<Metric> metrics;
   const auto seconds = metadata.find("seconds");
   if (seconds != metadata.end()) {
@@ -81,7 +81,7 @@ void store_conversion(const StageContext& context, const SweepCell& cell, const 
   save_conversion(conversion, context.artifacts.path(key));
   RunRecord run = make_run(cell, started);
   run.artifacts = {context.artifacts.describe(key)};
-  run.metrics = cost_metrics(conversion.metadata);
+  run.metrics = conversion_costs(conversion.metadata);
   run.model = ModelRecord{.role = "converted",
                           .weights_hash = key,
                           .parent_weights_hash = context.model.weights_hash,
@@ -93,7 +93,7 @@ void store_conversion(const StageContext& context, const SweepCell& cell, const 
 void convert(const StageContext& context, const ConversionPass& pass, CalibrationWindows& windows) {
   const double started = seconds_since_epoch();
   const PlannedModel& model = context.model;
-  context.progress.start(kKind, pass_label(model, pass), static_cast<double>(pass.size()));
+  context.progress.start(kConversions, pass_label(model, pass), static_cast<double>(pass.size()));
   CalibrationText text;
   const PlannedConversion& first = model.conversions[pass.front()];
   if (needs_text(first)) text = windows.draw(first.calibration, first.seed);
@@ -144,7 +144,7 @@ std::vector<ConversionPass> conversion_passes(const PlannedModel& model, const s
 }
 
 void expect_conversions(const std::vector<ConversionPass>& passes, SweepProgress& progress) {
-  for (const ConversionPass& pass : passes) progress.expect(kKind, static_cast<double>(pass.size()));
+  for (const ConversionPass& pass : passes) progress.expect(kConversions, static_cast<double>(pass.size()));
 }
 
 std::vector<size_t> run_conversions(const StageContext& context, const std::vector<ConversionPass>& passes) {
@@ -155,7 +155,7 @@ std::vector<size_t> run_conversions(const StageContext& context, const std::vect
     if (pass.size() > 1 && try_together(context, pass, windows)) continue;
     for (const size_t index : pass) {
       throw_if_interrupted();
-      if (pass.size() > 1) context.progress.expect(kKind);
+      if (pass.size() > 1) context.progress.expect(kConversions);
       const SweepCell& cell = context.model.conversions[index].cell;
       if (!record_failure(context, cell, [&] { convert(context, {index}, windows); })) failed.push_back(index);
     }

@@ -10,7 +10,7 @@
 namespace moebench {
 namespace {
 
-constexpr const char* kKind = "retrain";
+constexpr const char* kRetrainings = "retrain";
 
 double budget_of(const PlannedRetraining& retraining) { return static_cast<double>(retraining.marks.back()); }
 
@@ -33,7 +33,7 @@ class RetrainText {
   at::Tensor ids_;
 };
 
-std::vector<Metric> cost_metrics(const nlohmann::json& retraining) {
+std::vector<Metric> retraining_costs(const nlohmann::json& retraining) {
   std::vector<Metric> metrics = {
       {"retraining/seconds", "s", retraining.at("seconds").get<double>(), Direction::kLowerIsBetter},
       {"retraining/peak_memory", "bytes", retraining.at("peak_memory_bytes").get<double>(), Direction::kLowerIsBetter}};
@@ -50,7 +50,7 @@ void store_mark(const StageContext& context, const SweepCell& cell, const Conver
   save_conversion(conversion, context.artifacts.path(key));
   RunRecord run = make_run(cell, started);
   run.artifacts = {context.artifacts.describe(key)};
-  run.metrics = cost_metrics(conversion.metadata.at("retraining"));
+  run.metrics = retraining_costs(conversion.metadata.at("retraining"));
   run.model = ModelRecord{.role = "retrained",
                           .weights_hash = key,
                           .parent_weights_hash = context.model.weights_hash,
@@ -62,7 +62,7 @@ void store_mark(const StageContext& context, const SweepCell& cell, const Conver
 
 void run_retraining(const StageContext& context, const PlannedRetraining& planned, RetrainText& text) {
   const double started = seconds_since_epoch();
-  context.progress.start(kKind, planned.cells.back().label, budget_of(planned));
+  context.progress.start(kRetrainings, planned.cells.back().label, budget_of(planned));
   const PlannedConversion& source = context.model.conversions[planned.conversion];
   const Conversion conversion = load_conversion(context.artifacts.path(source.cell.key()));
   const RetrainRequest request{.checkpoint = *context.model.checkpoint,
@@ -94,7 +94,7 @@ std::string conversion_file_key(const PlannedModel& model, const MeasuredThing& 
 }
 
 void expect_retrainings(const StageContext& context, const std::vector<size_t>& todo) {
-  for (const size_t index : todo) context.progress.expect(kKind, budget_of(context.model.retrainings[index]));
+  for (const size_t index : todo) context.progress.expect(kRetrainings, budget_of(context.model.retrainings[index]));
 }
 
 std::vector<size_t> run_retrainings(const StageContext& context, const std::vector<size_t>& todo) {

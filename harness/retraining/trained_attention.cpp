@@ -17,7 +17,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t kBlock = 128;  // queries whose weights are held at a time
+constexpr int64_t kQueriesAtATime = 128;  // queries whose weights are held at a time
 
 // All of one text and one key/value head, fp32. T tokens, G query heads that share it.
 struct HeadGroup {
@@ -90,8 +90,8 @@ struct Attention : torch::autograd::Function<Attention> {
         const HeadGroup part{of_group(queries),         keys[text][group],          values[text][group],
                              of_group(outputs),         of_group(output_gradient),  of_group(query_gradient),
                              key_gradient[text][group], value_gradient[text][group]};
-        for (int64_t first = 0; first < num_tokens; first += kBlock) {
-          add_block(part, first, std::min(kBlock, num_tokens - first), window);
+        for (int64_t first = 0; first < num_tokens; first += kQueriesAtATime) {
+          add_block(part, first, std::min(kQueriesAtATime, num_tokens - first), window);
         }
       }
     });

@@ -129,16 +129,16 @@ void read_bos_and_eos(const GgufFile& file, bool add_bos, TokenizerSpec& spec) {
   }
 }
 
-using Ids = std::unordered_map<std::string_view, int32_t>;
+using TokenIds = std::unordered_map<std::string_view, int32_t>;
 
-Ids ids_of(const TokenizerSpec& spec) {
-  Ids ids;
+TokenIds ids_of(const TokenizerSpec& spec) {
+  TokenIds ids;
   for (size_t id = 0; id < spec.tokens.size(); ++id) ids.emplace(spec.tokens[id], static_cast<int32_t>(id));
   return ids;
 }
 
 void read_merges(const GgufFile& file, TokenizerSpec& spec) {
-  const Ids ids = ids_of(spec);
+  const TokenIds ids = ids_of(spec);
   for (const std::string_view merge : required(file.find_strings("tokenizer.ggml.merges"), "tokenizer.ggml.merges")) {
     const std::string where = "tokenizer.ggml.merges[" + std::to_string(spec.merges.size()) + "]";
     const size_t space = merge.find(' ');
@@ -185,7 +185,7 @@ std::vector<int32_t> ranks_of(const std::vector<double>& scores) {
 
 // SentencePiece joins any two neighbours whose text together is a token: every way to cut a token in two is a merge.
 void add_merges_of_scores(const std::vector<double>& scores, const std::vector<int64_t>& types, TokenizerSpec& spec) {
-  Ids ids;
+  TokenIds ids;
   for (size_t id = 0; id < types.size(); ++id) {
     if (types[id] == kNormal) ids.emplace(spec.tokens[id], static_cast<int32_t>(id));
   }

@@ -15,8 +15,6 @@ namespace {
 
 using Visits = RoutingRule::Visits;
 
-const AdjustmentScene scene;
-
 class AdaptiveVisitsTest : public testing::TestWithParam<Visits> {
  protected:
   // Experts that each token visits, [tokens].

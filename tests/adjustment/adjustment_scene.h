@@ -31,6 +31,8 @@ class AdjustmentScene {
   const LayerEvidence evidence;
 };
 
+inline const AdjustmentScene scene;
+
 double largest_difference(const at::Tensor& a, const at::Tensor& b);
 
 }  // namespace moebench

@@ -9,7 +9,7 @@
 namespace moebench {
 namespace {
 
-const AdjustmentScene scene, weighted_scene("residual");
+const AdjustmentScene weighted_scene("residual");
 
 TEST(RelativeErrorTest, WeighsTokensByTheStreamTheyJoin) {
   const LayerConversion conversion = scene.partition(true);

@@ -8,8 +8,6 @@
 namespace moebench {
 namespace {
 
-const AdjustmentScene scene;
-
 TEST(MoeReadoutTest, FeaturesTimesRowsAreTheLayersOutput) {
   for (const auto& [name, conversion] : scene.mixtures()) {
     const MoeReadout readout(scene.dense, conversion);

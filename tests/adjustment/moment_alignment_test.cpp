@@ -8,8 +8,6 @@
 namespace moebench {
 namespace {
 
-const AdjustmentScene scene;
-
 TEST(MomentAlignmentTest, EveryChannelHasTheDenseMeanAndVariance) {
   const at::Tensor wanted = scene.dense_output().to(at::kDouble);
   for (auto [name, conversion] : scene.mixtures()) {

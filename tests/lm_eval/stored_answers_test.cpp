@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-const fs::path kGolden = fs::path(MOEBENCH_SHARED_DIR) / "golden" / "smollm2" / "smollm2_lm_eval.json";
+const fs::path kSmollm2Golden = fs::path(MOEBENCH_SHARED_DIR) / "golden" / "smollm2" / "smollm2_lm_eval.json";
 
 // Log-likelihoods of requests are stored to 9 digits, those of metrics to 12.
 std::vector<Response> stored_responses(const ordered_json& item, OutputType type) {
@@ -48,8 +48,8 @@ void expect_equal(double value, const ordered_json& expected, bool of_decisions)
 class StoredAnswersTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!fs::exists(kGolden)) GTEST_SKIP() << "needs " << kGolden;
-    jobs_ = ordered_json::parse(std::ifstream(kGolden)).at("jobs");
+    if (!fs::exists(kSmollm2Golden)) GTEST_SKIP() << "needs " << kSmollm2Golden;
+    jobs_ = ordered_json::parse(std::ifstream(kSmollm2Golden)).at("jobs");
   }
 
   TaskScore score(const std::string& name) {

@@ -29,7 +29,7 @@ std::string html(const SyntheticRuns& runs, const ReportOptions& options = {}) {
   return text;
 }
 
-SyntheticRuns small_sweep() {
+SyntheticRuns html_sweep() {
   SyntheticRuns runs;
   runs.measure_perplexity(0, 25);
   runs.use("static_pruning", "S6A0E8", 0.75);
@@ -52,7 +52,7 @@ TEST(MarkupTest, AnyTextIsText) {
 }
 
 TEST(RenderHtmlTest, LeadsWithWhatTheTableSays) {
-  EXPECT_THAT(html(small_sweep()),
+  EXPECT_THAT(html(html_sweep()),
               HasSubstr("With 75 % of the neurons active, cmoe (top=10) without retraining does best of the methods: "
                         "42.00 ± 2.83, 1.680 times dense&#39;s, ahead of static_pruning at 50.00."));
 }
@@ -74,7 +74,7 @@ TEST(RenderHtmlTest, DenseMadeToBeRetrainedIsNoRowButACommand) {
 }
 
 TEST(RenderHtmlTest, CellsCarryTheExactValueThatTheySortBy) {
-  const std::string page = html(small_sweep());
+  const std::string page = html(html_sweep());
   EXPECT_THAT(page, HasSubstr("<td class=\"best\" data-v=\"42\">42.00 ± 2.83</td>"));
   EXPECT_THAT(page, HasSubstr("<td data-v=\"50\"><u>50.00</u></td>"));
   EXPECT_THAT(page, HasSubstr("<td class=\"failed\" data-v=\"\">FAILED: 7 experts do not share out 1536</td>"));
@@ -97,30 +97,30 @@ TEST(RenderHtmlTest, ValuesReadBackEqual) {
 }
 
 TEST(RenderHtmlTest, EveryRowHasItsCommandsAndItsRuns) {
-  const std::string page = html(small_sweep());
+  const std::string page = html(html_sweep());
   EXPECT_THAT(page, HasSubstr("moebench convert --model tiny --method cmoe --shape S3A3E8 --set top=10 --calibration "
                               "wiki-train --windows 8 --window 2048 --seed 0 --out conversion.safetensors"));
   EXPECT_THAT(page, HasSubstr("moebench eval --model tiny --conversion conversion.safetensors --tasks perplexity --set "
                               "perplexity.window=2048"));
-  const SyntheticRuns runs = small_sweep();
+  const SyntheticRuns runs = html_sweep();
   for (const RunRecord& run : runs.runs()) EXPECT_THAT(page, HasSubstr(run.uuid));
 }
 
 TEST(RenderHtmlTest, SaysWhyAFigureIsMissing) {
-  EXPECT_THAT(html(small_sweep()), HasSubstr("The database has no expert load: the task expert_load measures it."));
-  EXPECT_THAT(html(small_sweep()), HasSubstr("<figure id=\"pareto-1\">"));
+  EXPECT_THAT(html(html_sweep()), HasSubstr("The database has no expert load: the task expert_load measures it."));
+  EXPECT_THAT(html(html_sweep()), HasSubstr("<figure id=\"pareto-1\">"));
 }
 
 TEST(RenderHtmlTest, LoadsNothing) {
-  const std::string page = html(small_sweep(), {.with_published = true});
+  const std::string page = html(html_sweep(), {.with_published = true});
   EXPECT_THAT(page, HasSubstr("Content-Security-Policy\" content=\"default-src 'none';"));
   for (const char* reference : {" src=", "href=\"http", "url(", "@import"})
     EXPECT_THAT(page, Not(HasSubstr(reference)));
 }
 
 TEST(RenderHtmlTest, PublishedNumbersAreApartAndMarked) {
-  EXPECT_THAT(html(small_sweep()), Not(HasSubstr("arXiv")));
-  EXPECT_THAT(html(small_sweep(), {.with_published = true}), HasSubstr("<td class=\"text\">7.32 §</td>"));
+  EXPECT_THAT(html(html_sweep()), Not(HasSubstr("arXiv")));
+  EXPECT_THAT(html(html_sweep(), {.with_published = true}), HasSubstr("<td class=\"text\">7.32 §</td>"));
 }
 
 TEST(RenderHtmlTest, EmptyDatabaseSaysSo) {
@@ -207,7 +207,7 @@ TEST(RenderHtmlTest, WorksInARealBrowser) {
   const std::filesystem::path folder =
       std::filesystem::temp_directory_path() / ("moebench-html-" + std::to_string(getpid()));
   std::filesystem::create_directories(folder);
-  SyntheticRuns hostile = small_sweep();
+  SyntheticRuns hostile = html_sweep();
   for (const std::string& name : kHostileNames) {
     const SyntheticRuns named = runs_named(name);
     for (const RunRecord& run : named.runs()) {

@@ -41,7 +41,7 @@ TEST(LatexTextTest, WhatFontsLackIsNamed) {
   EXPECT_EQ(escape_latex("\xff"), "U+FFFD");
 }
 
-SyntheticRuns small_sweep() {
+SyntheticRuns latex_sweep() {
   SyntheticRuns runs;
   runs.measure_perplexity(0, 25);
   runs.use("static_pruning", "S6A0E8", 0.75);
@@ -53,7 +53,7 @@ SyntheticRuns small_sweep() {
 }
 
 TEST(RenderLatexTest, IsABooktabsTableInGroups) {
-  const std::string text = latex(small_sweep());
+  const std::string text = latex(latex_sweep());
   EXPECT_THAT(text, HasSubstr("\\toprule\n"));
   EXPECT_THAT(text, HasSubstr("\\bottomrule\n"));
   EXPECT_THAT(text, Not(HasSubstr("\\hline")));
@@ -64,8 +64,8 @@ TEST(RenderLatexTest, IsABooktabsTableInGroups) {
 }
 
 TEST(RenderLatexTest, PublishedNumbersAreATableOfTheirOwn) {
-  EXPECT_THAT(latex(small_sweep()), Not(HasSubstr("arXiv")));
-  const std::string text = latex(small_sweep(), {.with_published = true});
+  EXPECT_THAT(latex(latex_sweep()), Not(HasSubstr("arXiv")));
+  const std::string text = latex(latex_sweep(), {.with_published = true});
   EXPECT_THAT(text, HasSubstr("LLaMA-2-7B & CMoE & S3A3E8 & 0 & WikiText-2 perplexity & 7.32 \\S{} & "));
 }
 
@@ -79,7 +79,7 @@ TEST(RenderLatexTest, CompilesWithPdflatexWhateverTheNames) {
   std::filesystem::create_directories(folder);
   std::ofstream document(folder / "report.tex");
   document << "\\documentclass{article}\n\\usepackage{booktabs,graphicx}\n\\begin{document}\n";
-  document << latex(small_sweep(), {.command = "moebench report --db a_b%c.sqlite", .with_published = true});
+  document << latex(latex_sweep(), {.command = "moebench report --db a_b%c.sqlite", .with_published = true});
   for (const std::string& name : kHostileNames)
     document << latex(runs_named(name), {.command = name}) << "\\clearpage\n";
   document << "\\end{document}\n";

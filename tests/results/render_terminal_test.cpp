@@ -58,7 +58,7 @@ TEST(TerminalTableTest, ParagraphsWrapAtSpaces) {
   EXPECT_EQ(wrapped("one two three", 0, "  "), "one two three\n");
 }
 
-SyntheticRuns small_sweep() {
+SyntheticRuns terminal_sweep() {
   SyntheticRuns runs;
   runs.measure_perplexity(0, 25);
   runs.use("static_pruning", "S6A0E8", 0.75);
@@ -69,7 +69,7 @@ SyntheticRuns small_sweep() {
 }
 
 TEST(RenderTerminalTest, BestAndSecondHaveSignsWithoutColour) {
-  const std::string text = render_terminal(compare_runs(small_sweep().runs()), {});
+  const std::string text = render_terminal(compare_runs(terminal_sweep().runs()), {});
   EXPECT_THAT(text, HasSubstr(" *40.00"));
   EXPECT_THAT(text, HasSubstr(" +50.00"));
   EXPECT_THAT(text, HasSubstr("* best, + second best mean at the same"));
@@ -77,7 +77,7 @@ TEST(RenderTerminalTest, BestAndSecondHaveSignsWithoutColour) {
 
 TEST(RenderTerminalTest, NoLineIsWiderThanTheWindow) {
   for (const size_t width : {60, 80, 100}) {
-    for (const std::string& line : lines_of(render_terminal(compare_runs(small_sweep().runs()), {.width = width}))) {
+    for (const std::string& line : lines_of(render_terminal(compare_runs(terminal_sweep().runs()), {.width = width}))) {
       EXPECT_LE(screen_width(line), width) << line;
     }
   }
