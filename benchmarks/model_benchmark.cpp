@@ -1,4 +1,5 @@
-// Tokens per second of the dense model, where scripts/fetch has put it: prefill, scoring as perplexity does it, decode.
+// Tokens per second of the dense model, where scripts/fetch has put it: prefill, scoring as perplexity does it, decode;
+// and without it, apply_linear beside at::linear (the same code where has_row_products says no, as with AVX-512).
 #include <optional>
 
 #include <ATen/ATen.h>
@@ -6,6 +7,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "harness/model/allocation.h"
+#include "harness/model/linear.h"
 #include "harness/model/llama.h"
 #include "harness/scoring/window_scorer.h"
 
@@ -65,6 +67,29 @@ void decode(benchmark::State& state, at::ScalarType dtype) {
   }
   state.SetItemsProcessed(state.iterations() * kTokens);
 }
+
+// Rows, and a linear layer of SmolLM2-135M: attention, gate or up, down, head.
+void layer_shapes(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgNames({"rows", "in", "out"})->UseRealTime()->MeasureProcessCPUTime()->Unit(benchmark::kMillisecond);
+  for (const int64_t rows : {32, 128, 2048}) {
+    benchmark->Args({rows, 576, 576})->Args({rows, 576, 1536})->Args({rows, 1536, 576})->Args({rows, 576, 49152});
+  }
+}
+
+void linear_layer(benchmark::State& state, at::ScalarType dtype, bool is_own) {
+  const c10::InferenceMode inference;
+  const at::Tensor input = at::randn({state.range(0), state.range(1)}).to(dtype);
+  const at::Tensor weight = at::randn({state.range(2), state.range(1)}).to(dtype);
+  for (auto _ : state)
+    benchmark::DoNotOptimize((is_own ? apply_linear(input, weight) : at::linear(input, weight)).data_ptr());
+  state.counters["FLOP/s"] = benchmark::Counter(2.0 * static_cast<double>(input.numel() * weight.size(0)),
+                                                benchmark::Counter::kIsIterationInvariantRate);
+}
+
+BENCHMARK_CAPTURE(linear_layer, own / Float, at::kFloat, true)->Apply(layer_shapes);
+BENCHMARK_CAPTURE(linear_layer, aten / Float, at::kFloat, false)->Apply(layer_shapes);
+BENCHMARK_CAPTURE(linear_layer, own / BFloat16, at::kBFloat16, true)->Apply(layer_shapes);
+BENCHMARK_CAPTURE(linear_layer, aten / BFloat16, at::kBFloat16, false)->Apply(layer_shapes);
 
 bool register_benchmarks() {
   try {
