@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <memory>
 
+#include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include "harness/atomic_file.h"

@@ -1,4 +1,5 @@
 // Retrainings: each is run once, through all its marks, and resumed from its state file where it was interrupted.
+#include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include "harness/interrupt.h"
