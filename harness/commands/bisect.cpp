@@ -141,7 +141,14 @@ std::function<int()> define_bisect(CLI::App& command) {
   command.add_option("--metric", arguments->metric, "as the nightly table names it")->required();
   command.add_option("--subject", arguments->subject, "only rows whose model has this in its title (default: all)");
   CLI::Option* good = command.add_option("--good", arguments->good, "the good value, above 0");
-  good->check(CLI::PositiveNumber);
+  // CLI11's own check writes the largest double out.
+  good->check(CLI::Validator(
+      [](const std::string& text) {
+        double value = 0;
+        const bool is_number = CLI::detail::lexical_cast(text, value);
+        return is_number && value > 0 && std::isfinite(value) ? std::string() : text + " is not a number above 0";
+      },
+      "POSITIVE"));
   command
       .add_option("--tolerance", arguments->tolerance_percent,
                   "with --good: per cent that a metric other than a time may be worse")

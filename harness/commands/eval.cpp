@@ -193,11 +193,11 @@ std::function<int()> define_eval(CLI::App& command) {
   DownstreamArguments& downstream = arguments->downstream;
   command
       .add_option("--num-fewshot", downstream.num_fewshot, "examples before each document (default: the task's own)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 20));
   command.add_option("--limit", downstream.limit, "only the first so many documents of each task")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
   command.add_option("--max-length", downstream.max_length, "tokens that are fed at most (default: the model's)")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30));
   command
       .add_option("--lm-eval-compat", downstream.lm_eval_compat,
                   "encode requests as this version of lm-eval: 0.3 encodes context and continuation apart; before "

@@ -169,7 +169,7 @@ std::function<int()> define_retrain(CLI::App& command) {
       ->type_name("[STAGE.]NAME=VALUE")
       ->allow_extra_args(false);
   command.add_option("--window", arguments->window, "tokens that are seen together")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
       ->capture_default_str();
   // Up to where JSON's numbers are exact.
   command.add_option("--seed", arguments->seed, "of the windows' order, low-rank updates, dropout and noise")
