@@ -78,16 +78,30 @@ struct Tile {
     for (int64_t step = 0; step < steps; ++step) {
       __builtin_prefetch(panel + kPrefetchBytes);
       __builtin_prefetch(panel + kPrefetchBytes + 64);
-      typename Operations::Operand columns[kVectors];
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) {
-        columns[v] = Operations::panel_operand(panel + v * (kPanelStepBytes / kVectors));
-      }
+      if constexpr (Operations::kMaxRows < kVectors && sizeof(typename Operations::Operand) > sizeof(Vector)) {
+        // Taken apart, the operands of all columns would not fit into sixteen registers; those of the rows do.
+        typename Operations::Operand operands[kRows];
 #pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) {
-        const typename Operations::Operand row = Operations::row_operand(rows[r] + step * kStepBytes);
+        for (int r = 0; r < kRows; ++r) operands[r] = Operations::row_operand(rows[r] + step * kStepBytes);
 #pragma GCC unroll 4
-        for (int v = 0; v < kVectors; ++v) sums[r][v] = Operations::multiply_add(sums[r][v], row, columns[v]);
+        for (int v = 0; v < kVectors; ++v) {
+          const typename Operations::Operand column =
+              Operations::panel_operand(panel + v * (kPanelStepBytes / kVectors));
+#pragma GCC unroll 16
+          for (int r = 0; r < kRows; ++r) sums[r][v] = Operations::multiply_add(sums[r][v], operands[r], column);
+        }
+      } else {
+        typename Operations::Operand columns[kVectors];
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) {
+          columns[v] = Operations::panel_operand(panel + v * (kPanelStepBytes / kVectors));
+        }
+#pragma GCC unroll 16
+        for (int r = 0; r < kRows; ++r) {
+          const typename Operations::Operand row = Operations::row_operand(rows[r] + step * kStepBytes);
+#pragma GCC unroll 4
+          for (int v = 0; v < kVectors; ++v) sums[r][v] = Operations::multiply_add(sums[r][v], row, columns[v]);
+        }
       }
       panel += kPanelStepBytes;
     }
