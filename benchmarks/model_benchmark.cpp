@@ -86,10 +86,10 @@ void linear_layer(benchmark::State& state, at::ScalarType dtype, bool is_own) {
                                                 benchmark::Counter::kIsIterationInvariantRate);
 }
 
-BENCHMARK_CAPTURE(linear_layer, own / Float, at::kFloat, true)->Apply(layer_shapes);
-BENCHMARK_CAPTURE(linear_layer, aten / Float, at::kFloat, false)->Apply(layer_shapes);
-BENCHMARK_CAPTURE(linear_layer, own / BFloat16, at::kBFloat16, true)->Apply(layer_shapes);
-BENCHMARK_CAPTURE(linear_layer, aten / BFloat16, at::kBFloat16, false)->Apply(layer_shapes);
+BENCHMARK_CAPTURE(linear_layer, own_float32, at::kFloat, true)->Apply(layer_shapes);
+BENCHMARK_CAPTURE(linear_layer, aten_float32, at::kFloat, false)->Apply(layer_shapes);
+BENCHMARK_CAPTURE(linear_layer, own_bfloat16, at::kBFloat16, true)->Apply(layer_shapes);
+BENCHMARK_CAPTURE(linear_layer, aten_bfloat16, at::kBFloat16, false)->Apply(layer_shapes);
 
 bool register_benchmarks() {
   try {

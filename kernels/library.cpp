@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <optional>
 #include <stdexcept>
-#include <string_view>
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -33,23 +32,19 @@ std::optional<at::Tensor> bias_view(const void* data, int64_t size, Dtype dtype)
 
 // Without AVX-512 ATen's bfloat16 products take nine times as long as its float32 ones: whoever has only ATen converts
 // first, unless rows are so few that converting the weights takes longer.
-at::ScalarType product_dtype(const at::Tensor& rows) {
-  constexpr int64_t kFewestRows = 16;
-  const InstructionSet* set = chosen_instruction_set();
-  const bool converts = set != nullptr && set->name == std::string_view("avx2") && rows.size(0) >= kFewestRows;
-  return converts ? at::kFloat : rows.scalar_type();
-}
+constexpr int64_t kFewestRowsToConvert = 16;
 
 struct Expert {
-  Expert(const GatedExpert& expert, Dtype dtype)
-      : gate(view(expert.gate, dtype)),
+  Expert(const GatedExpert& expert, Dtype dtype, const InstructionSet* instruction_set)
+      : dtype_of_many_rows(is_avx2(instruction_set) ? at::kFloat : scalar_type(dtype)),
+        gate(view(expert.gate, dtype)),
         up(view(expert.up, dtype)),
         down(view(expert.down, dtype)),
         output_bias(bias_view(expert.output_bias, expert.down.rows, dtype)),
         absent_bias(bias_view(expert.absent_bias, expert.down.rows, dtype)) {}
 
   at::Tensor forward(const at::Tensor& x) const {
-    const at::ScalarType dtype = product_dtype(x);
+    const at::ScalarType dtype = x.size(0) < kFewestRowsToConvert ? x.scalar_type() : dtype_of_many_rows;
     const at::Tensor rows = x.to(dtype);
     at::Tensor activations = at::linear(rows, gate.to(dtype));
     at::silu_(activations).mul_(at::linear(rows, up.to(dtype)));
@@ -57,6 +52,7 @@ struct Expert {
     return at::linear(activations, down.to(dtype), bias).to(x.scalar_type());
   }
 
+  at::ScalarType dtype_of_many_rows;
   at::Tensor gate, up, down;
   std::optional<at::Tensor> output_bias, absent_bias;
 };
@@ -65,8 +61,8 @@ class LibraryKernel : public MoeFfnKernel {
  public:
   explicit LibraryKernel(const MoeFfn& network) : network_(network), instruction_set_(chosen_instruction_set()) {
     check_network(network);
-    for (const GatedExpert& expert : network.experts) experts_.emplace_back(expert, network.dtype);
-    if (network.shared) shared_.emplace(*network.shared, network.dtype);
+    for (const GatedExpert& expert : network.experts) experts_.emplace_back(expert, network.dtype, instruction_set_);
+    if (network.shared) shared_.emplace(*network.shared, network.dtype, instruction_set_);
     if (!routes()) return;
     if (instruction_set_ == nullptr) throw std::invalid_argument("library: a router needs a processor with AVX2");
     const auto floats = [&](const Matrix& matrix) { return view(matrix, network.dtype).to(at::kFloat); };

@@ -14,7 +14,7 @@ namespace {
 using Kind = JinjaNode::Kind;
 using Token = JinjaToken::Kind;
 
-constexpr int kMaxNesting = 100;  // of nesting
+constexpr int kMaxNesting = 100;
 
 class Parser {
  public:

@@ -15,7 +15,7 @@ namespace {
 using Kind = JinjaNode::Kind;
 
 constexpr size_t kMaxSourceBytes = size_t{1} << 16;
-constexpr int kMaxEvaluations = 400;  // of evaluation
+constexpr int kMaxEvaluationDepth = 400;
 constexpr int64_t kMaxSteps = 300'000;
 
 // Values are copied: what a copy costs.
@@ -52,7 +52,7 @@ class Evaluation {
   }
 
   JinjaValue evaluate(const JinjaNode& node) {
-    if (++depth_ > kMaxEvaluations) fail_at(node.position, "nested too deeply");
+    if (++depth_ > kMaxEvaluationDepth) fail_at(node.position, "nested too deeply");
     JinjaValue value = value_of(node);
     --depth_;
     take_steps(num_steps_of(value), node);

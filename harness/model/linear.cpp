@@ -1,6 +1,5 @@
 #include "harness/model/linear.h"
 
-#include <string_view>
 #include <vector>
 
 #include <ATen/ATen.h>
@@ -19,7 +18,7 @@ constexpr int64_t kFewestRowsToPack = 16;
 // Null where there is more than that, or less.
 const kernels::InstructionSet* avx2() {
   static const kernels::InstructionSet* const chosen = kernels::chosen_instruction_set();
-  return chosen != nullptr && chosen->name == std::string_view("avx2") ? chosen : nullptr;
+  return kernels::is_avx2(chosen) ? chosen : nullptr;
 }
 
 bool is_known(const at::Tensor& tensor) {

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <stdexcept>
+#include <string_view>
 
 #ifdef __x86_64__
 #include <sys/syscall.h>
@@ -49,5 +50,7 @@ const InstructionSet* chosen_instruction_set() {
   throw std::invalid_argument("MOEBENCH_ISA is '" + std::string(name) +
                               "'; this machine has: " + (known.empty() ? "none" : known));
 }
+
+bool is_avx2(const InstructionSet* set) { return set != nullptr && set->name == std::string_view("avx2"); }
 
 }  // namespace moebench::kernels

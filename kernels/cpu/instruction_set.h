@@ -15,4 +15,7 @@ std::vector<const InstructionSet*> machine_instruction_sets();
 // std::invalid_argument where this machine has not what is named.
 const InstructionSet* chosen_instruction_set();
 
+// Whether it is AVX2's: set may be null.
+bool is_avx2(const InstructionSet* set);
+
 }  // namespace moebench::kernels
