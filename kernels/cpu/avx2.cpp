@@ -62,10 +62,48 @@ struct BFloat16Floats256 {
   }
 };
 
+struct WidenedFloats256 : Floats256 {
+  using Element = BFloat16Floats256::Element;
+  static MOEBENCH_INLINE void store(Element* address, Vector values) { BFloat16Floats256::store(address, values); }
+};
+
+void widen_panel(const void* panel, int64_t steps, float* floats) {
+  const char* pairs = static_cast<const char*>(panel);
+  for (int64_t step = 0; step < steps; ++step, pairs += kPanelStepBytes, floats += 2 * kPanelColumns) {
+    for (int64_t column = 0; column < kPanelColumns; column += 8) {
+      const BFloat16Floats256::Operand columns = BFloat16Floats256::panel_operand(pairs + column * kStepBytes);
+      _mm256_storeu_ps(floats + column, columns.even);
+      _mm256_storeu_ps(floats + kPanelColumns + column, columns.odd);
+    }
+  }
+}
+
+void widen_row(const void* row, int64_t steps, float* floats) {
+  const char* pairs = static_cast<const char*>(row);
+  for (; steps >= 4; steps -= 4, pairs += 4 * kStepBytes, floats += 8) {
+    const __m128i elements = _mm_loadu_si128(reinterpret_cast<const __m128i*>(pairs));
+    _mm256_storeu_ps(floats, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(elements), 16)));
+  }
+  for (; steps > 0; --steps, pairs += kStepBytes, floats += 2) {
+    const BFloat16Floats256::Operand pair = BFloat16Floats256::row_operand(pairs);
+    floats[0] = pair.even[0];
+    floats[1] = pair.odd[0];
+  }
+}
+
+constexpr MicroKernels kWidened = micro_kernels<WidenedFloats256>();
+
+constexpr MicroKernels bfloat16_kernels() {
+  MicroKernels kernels = micro_kernels<BFloat16Floats256>();
+  kernels.widened = &kWidened;
+  kernels.widen_panel = widen_panel;
+  kernels.widen_row = widen_row;
+  return kernels;
+}
+
 }  // namespace
 
 extern const InstructionSet kAvx2 = {
-    "avx2",         micro_kernels<Floats256>(), micro_kernels<BFloat16Floats256>(), exponentials<Floats256>, rank,
-    read<Floats256>};
+    "avx2", micro_kernels<Floats256>(), bfloat16_kernels(), exponentials<Floats256>, rank, read<Floats256>};
 
 }  // namespace moebench::kernels

@@ -30,6 +30,8 @@ constexpr int64_t kSumsBytes = 256 << 10;  // of a thread's output columns
 // Of gate_up's panels that a thread takes at once, for its second cache.
 constexpr int64_t kPanelsBytes = 512 << 10;
 constexpr int64_t kHalfPanel = kPanelColumns / 2;
+// So many that share a panel pay for making floats of it first (MicroKernels::widened).
+constexpr int64_t kWidenedRows = 32;
 
 // The visits of one expert in a block: rows of the activations, and which tokens they are.
 struct Visits {
@@ -39,6 +41,58 @@ struct Visits {
   const float* weights;   // null: 1
   char* activations;      // [num_rows, padded_width]
   int64_t first_panel;    // of gate_up among those of all visits
+};
+
+// What a tile multiplies: neighbouring panels, or the same steps of each, and rows; widened where that pays.
+class Operands {
+ public:
+  // num_rows: of all tiles.
+  Operands(const MicroKernels& micro_kernels, int64_t num_rows, const Panels& panels, int64_t first_panel,
+           int64_t num_panels, int64_t first_step, int64_t num_steps)
+      : packed_kernels_(micro_kernels),
+        is_widened_(micro_kernels.widened != nullptr && num_rows >= kWidenedRows),
+        packed_steps_(num_steps),
+        panels_(panels.panel(first_panel) + first_step * kPanelStepBytes),
+        panel_bytes_(panels.panel_bytes()) {
+    if (!is_widened_) return;
+    const int64_t widened_bytes = 2 * num_steps * kPanelStepBytes;
+    thread_local AlignedMemory widened;
+    if (const auto bytes = static_cast<size_t>(num_panels * widened_bytes); widened.bytes() < bytes) {
+      widened = AlignedMemory(bytes);
+    }
+    for (int64_t panel = 0; panel < num_panels; ++panel) {
+      micro_kernels.widen_panel(panels_ + panel * panel_bytes_, num_steps,
+                                reinterpret_cast<float*>(widened.data() + panel * widened_bytes));
+    }
+    panels_ = widened.data();
+    panel_bytes_ = widened_bytes;
+  }
+
+  const MicroKernels& kernels() const { return is_widened_ ? *packed_kernels_.widened : packed_kernels_; }
+  int64_t steps() const { return is_widened_ ? 2 * packed_steps_ : packed_steps_; }
+  const void* panel(int64_t index) const { return panels_ + index * panel_bytes_; }
+
+  // Of the tile that comes next: rows[r] as the kernels take it.
+  void take_rows(const void** rows, int num_rows) const {
+    if (!is_widened_) return;
+    thread_local AlignedMemory widened;
+    const int64_t row_bytes = 2 * packed_steps_ * kStepBytes;
+    if (const auto bytes = static_cast<size_t>(kMostRows * row_bytes); widened.bytes() < bytes) {
+      widened = AlignedMemory(bytes);
+    }
+    for (int row = 0; row < num_rows; ++row) {
+      auto* floats = reinterpret_cast<float*>(widened.data() + row * row_bytes);
+      packed_kernels_.widen_row(rows[row], packed_steps_, floats);
+      rows[row] = floats;
+    }
+  }
+
+ private:
+  const MicroKernels& packed_kernels_;
+  bool is_widened_;
+  int64_t packed_steps_;
+  const char* panels_;
+  int64_t panel_bytes_;
 };
 
 // Grows and stays: allocated once a thread, not once a call.
@@ -245,15 +299,18 @@ void Pass::activate_panels(const Visits& visits, int64_t first_panel, int64_t nu
   const PackedExpert& expert = *visits.expert;
   const int64_t bytes = element_size(kernel_.network_.dtype);
   const int64_t row_bytes = expert.padded_width * bytes;
-  for_tiles(visits.num_rows, kernel_.micro_kernels_.max_rows, [&](int64_t first, int num_rows) {
+  const Operands operands(kernel_.micro_kernels_, visits.num_rows, expert.gate_up, first_panel, num_panels, 0,
+                          expert.gate_up.steps);
+  for_tiles(visits.num_rows, operands.kernels().max_rows, [&](int64_t first, int num_rows) {
     std::array<const void*, kMostRows> rows;
     for (int row = 0; row < num_rows; ++row) {
       rows[row] = input(visits.tokens ? visits.tokens[first + row] : first + row);
     }
+    operands.take_rows(rows.data(), num_rows);
     for (int64_t panel = first_panel; panel < first_panel + num_panels; ++panel) {
       char* activations = visits.activations + first * row_bytes + panel * kHalfPanel * bytes;
-      kernel_.micro_kernels_.activate(expert.gate_up.panel(panel), expert.gate_up.steps, rows.data(), num_rows,
-                                      activations, row_bytes);
+      operands.kernels().activate(operands.panel(panel - first_panel), operands.steps(), rows.data(), num_rows,
+                                  activations, row_bytes);
       // Neurons that do not exist have activations of zero, but for an infinite input.
       const int64_t padding = std::max<int64_t>((panel + 1) * kHalfPanel - expert.width, 0);
       for (int row = 0; padding > 0 && row < num_rows; ++row) {
@@ -267,7 +324,8 @@ void Pass::activate(int num_threads) {
   const TraceRange trace(TraceStage::kGateUp, num_tokens_);
   const auto& visits = workspace_.visits;
   if (visits.empty()) return;
-  const int64_t panel_bytes = visits.front().expert->gate_up.panel_bytes();
+  const int64_t panel_bytes =
+      visits.front().expert->gate_up.panel_bytes() * (kernel_.micro_kernels_.widened != nullptr ? 2 : 1);
   const Pieces pieces(num_gate_up_panels_, num_threads, pieces_a_thread(),
                       (is_few() ? kStretchBytes : kPanelsBytes) / panel_bytes);
   size_t visited = 0;
@@ -300,7 +358,9 @@ void Pass::accumulate(const Visits& visits, int64_t first_panel, int64_t num_pan
     const auto bias = [&](const std::vector<float>& values, int64_t panel) {
       return is_last && !values.empty() ? values.data() + panel * kPanelColumns : nullptr;
     };
-    for_tiles(visits.num_rows, kernel_.micro_kernels_.max_rows, [&](int64_t first, int num_rows) {
+    const Operands operands(kernel_.micro_kernels_, visits.num_rows, expert.down, first_panel, num_panels, step,
+                            num_steps);
+    for_tiles(visits.num_rows, operands.kernels().max_rows, [&](int64_t first, int num_rows) {
       std::array<const void*, kMostRows> rows;
       std::array<float*, kMostRows> row_sums;
       std::array<float, kMostRows> weights;
@@ -309,10 +369,11 @@ void Pass::accumulate(const Visits& visits, int64_t first_panel, int64_t num_pan
         row_sums[row] = sums + (visits.tokens ? visits.tokens[first + row] : first + row) * row_floats;
         weights[row] = visits.weights ? visits.weights[first + row] : 1;
       }
+      operands.take_rows(rows.data(), num_rows);
       for (int64_t panel = first_panel; panel < first_panel + num_panels; ++panel) {
-        kernel_.micro_kernels_.accumulate(expert.down.panel(panel) + step * kPanelStepBytes, num_steps, rows.data(),
-                                          num_rows, weights.data(), bias(expert.output_bias, panel),
-                                          bias(expert.absent_bias, panel), row_sums.data());
+        operands.kernels().accumulate(operands.panel(panel - first_panel), operands.steps(), rows.data(), num_rows,
+                                      weights.data(), bias(expert.output_bias, panel), bias(expert.absent_bias, panel),
+                                      row_sums.data());
         for (int row = 0; row < num_rows; ++row) row_sums[row] += kPanelColumns;
       }
     });

@@ -293,23 +293,25 @@ TEST_P(MoeFfnTest, SameCallGivesSameBits) {
 }
 
 TEST_P(FusedTest, SameBitsWhateverTheThreadsAndTheTokensBeside) {
-  RandomNetwork network = random_network({.widths = {40, 16, 25, 96},
+  RandomNetwork network = random_network({.hidden_size = 66,
+                                          .widths = {40, 16, 25, 96},
                                           .shared_width = 30,
                                           .top_k = 2,
                                           .router = Router::Kind::kQuadratic,
                                           .has_output_biases = true});
   network.network.rule = {.softmax = RoutingRule::Softmax::kBeforeTopK, .weights = RoutingRule::Weights::kScores};
   const auto kernel = this->kernel(network.network);
-  const int64_t num_tokens = 61, row_bytes = 65 * element_size(GetParam().dtype);
-  const std::vector<char> input = network.inputs(num_tokens, 64);
-  const Result together = run(*kernel, network.network, input, 64);
+  const int64_t num_tokens = 61, hidden_size = network.network.hidden_size;
+  const int64_t input_bytes = hidden_size * element_size(GetParam().dtype);
+  const int64_t row_bytes = (hidden_size + 1) * element_size(GetParam().dtype);
+  const std::vector<char> input = network.inputs(num_tokens, hidden_size);
+  const Result together = run(*kernel, network.network, input, hidden_size);
   for (const int num_threads : {2, 3, 8}) {
-    EXPECT_EQ(run(*kernel, network.network, input, 64, {}, num_threads), together) << num_threads;
+    EXPECT_EQ(run(*kernel, network.network, input, hidden_size, {}, num_threads), together) << num_threads;
   }
-  const int64_t input_bytes = 64 * element_size(GetParam().dtype);
   for (int64_t token = 0; token < num_tokens; ++token) {
     const std::vector<char> one(&input[token * input_bytes], &input[token * input_bytes] + input_bytes);
-    const Result alone = run(*kernel, network.network, one, 64);
+    const Result alone = run(*kernel, network.network, one, hidden_size);
     EXPECT_EQ(std::memcmp(alone.output.data(), &together.output[token * row_bytes], row_bytes), 0) << token;
     EXPECT_EQ(alone.experts[0], together.experts[token * 2]);
   }
