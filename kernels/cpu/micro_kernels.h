@@ -41,9 +41,9 @@ struct MicroKernels {
   void (*chain)(int64_t steps);
   int chain_step_flops;
 
-  // Set for bfloat16 where no instruction multiplies it, so that every product takes its operands apart. Where many rows
-  // share a panel it is done once: widened are kernels of float operands (a step of pairs is two of floats) with the same
-  // sums in the same order, whose activations are bfloat16.
+  // Set for bfloat16 where no instruction multiplies it, so that every product takes its operands apart. Where many
+  // rows share a panel it is done once: widened are kernels of float operands (a step of pairs is two of floats) with
+  // the same sums in the same order, whose activations are bfloat16.
   const MicroKernels* widened = nullptr;
   void (*widen_panel)(const void* panel, int64_t steps, float* floats) = nullptr;
   void (*widen_row)(const void* row, int64_t steps, float* floats) = nullptr;
