@@ -133,14 +133,21 @@ class TokenCount {
   }
 
   std::vector<LatencyRow> measure(const std::function<void()>& between) const {
-    const size_t best = best_dense(between);
     std::vector<TimedArm> timed;
     for (const Arm& arm : arms_) timed.push_back(turn(arm, 0));
-    // The same once more, half a rotation away, where it finds nothing that the first left in the cache: how far two
-    // that are alike lie apart.
-    timed.push_back(turn(arms_[best], static_cast<int64_t>(arms_[best].stack().layers.size()) / 2));
+    // Every dense one once more, half a rotation away, where it finds nothing that the first left in the cache: how far
+    // two that are alike lie apart.
+    const auto is_dense = [&](const Arm& arm) { return &arm.stack() == &arms_.front().stack(); };
+    const auto num_dense = static_cast<size_t>(std::count_if(arms_.begin(), arms_.end(), is_dense));
+    for (size_t dense = 0; dense < num_dense; ++dense) {
+      timed.push_back(turn(arms_[dense], static_cast<int64_t>(arms_[dense].stack().layers.size()) / 2));
+    }
     const auto seconds = time_in_turns(timed, options_.limits, between);
-    const PairedRatio same = paired_ratio(seconds.back(), seconds[best]);
+    size_t best = 0;
+    for (size_t dense = 1; dense < num_dense; ++dense) {
+      if (quantile(seconds[dense], 0.5) < quantile(seconds[best], 0.5)) best = dense;
+    }
+    const PairedRatio same = paired_ratio(seconds[arms_.size() + best], seconds[best]);
     std::vector<LatencyRow> rows;
     const double dense_neurons = arms_.front().traffic(call_).neurons;
     for (size_t arm = 0; arm < arms_.size(); ++arm) {
@@ -166,19 +173,6 @@ class TokenCount {
  private:
   TimedArm turn(const Arm& arm, int64_t first_layer) const {
     return {arm.variant(), [&arm, first_layer, this](int64_t round) { arm.run(round + first_layer, call_); }};
-  }
-
-  size_t best_dense(const std::function<void()>& between) const {
-    std::vector<TimedArm> dense;
-    for (const Arm& arm : arms_) {
-      if (&arm.stack() == &arms_.front().stack()) dense.push_back(turn(arm, 0));
-    }
-    const auto seconds = time_in_turns(dense, {.min_rounds = 5, .seconds = options_.limits.seconds / 10}, between);
-    size_t best = 0;
-    for (size_t arm = 1; arm < dense.size(); ++arm) {
-      if (quantile(seconds[arm], 0.5) < quantile(seconds[best], 0.5)) best = arm;
-    }
-    return best;
   }
 
   const std::vector<Arm>& arms_;
