@@ -152,9 +152,9 @@ class Smollm2ConversionTest : public testing::Test {
     calibration_.windows = {(*released_)["calib_ids"]};
   }
 
-  Conversion convert(const std::string& method, const nlohmann::json& options) const {
+  Conversion convert(const std::string& method, const nlohmann::json& options, double active_ratio = 0.75) const {
     const std::unique_ptr<Converter> converter = make_converter(method, options);
-    const MoeShape shape = converter->shape_for(0.75, checkpoint_->config());
+    const MoeShape shape = converter->shape_for(active_ratio, checkpoint_->config());
     return convert_all(*checkpoint_, kFp32, &calibration_, {{.converter = converter.get(), .shape = shape}}).front();
   }
 
@@ -343,6 +343,7 @@ TEST_F(Smollm2ConversionTest, PruningWithWeightedLeastSquaresReachesTheReference
   const nlohmann::json options = {
       {"criterion", "energy"}, {"compensation", "least_squares"}, {"token_weights", "residual"}};
   EXPECT_NEAR(perplexity(convert("static_pruning", options)), 35.076, 0.01 * 35.076);
+  EXPECT_NEAR(perplexity(convert("static_pruning", options, 0.5)), 59.385, 0.02 * 59.385);
 }
 
 }  // namespace
