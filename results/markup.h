@@ -1,4 +1,4 @@
-// Text and numbers within HTML and SVG.
+// Text and numbers within HTML, SVG and other XML.
 #pragma once
 
 #include <string>

@@ -6,6 +6,7 @@
 
 #include "results/cell_text.h"
 #include "results/csv_line.h"
+#include "results/markup.h"
 #include "results/render_night.h"
 #include "results/resampling.h"
 
@@ -14,35 +15,8 @@ namespace {
 
 using OrderedJson = nlohmann::ordered_json;
 
-// As text and in attributes. XML 1.0 has no way to write control characters; one_line has made them spaces.
-std::string escape_xml(const std::string& text) {
-  std::string escaped;
-  for (const char byte : one_line(text)) {
-    switch (byte) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      case '\'':
-        escaped += "&apos;";
-        break;
-      default:
-        escaped += byte;
-    }
-  }
-  return escaped;
-}
-
 std::string element(const std::string& name, const std::string& message) {
-  return "<" + name + " message=\"" + escape_xml(message) + "\"/>";
+  return "<" + name + " message=\"" + escape_markup(message) + "\"/>";
 }
 
 std::string outcome_of(const NightRow& row) {
@@ -64,7 +38,7 @@ std::string outcome_of(const NightRow& row) {
 }
 
 std::string test_case(const std::string& subject, const std::string& name, const std::string& outcome) {
-  return "  <testcase classname=\"" + escape_xml(subject) + "\" name=\"" + escape_xml(name) + "\"" +
+  return "  <testcase classname=\"" + escape_markup(subject) + "\" name=\"" + escape_markup(name) + "\"" +
          (outcome.empty() ? "/>" : ">" + outcome + "</testcase>") + "\n";
 }
 
@@ -122,7 +96,7 @@ std::string render_night_junit(const NightTable& table) {
                              std::to_string(failures) + "\" errors=\"" + std::to_string(errors) + "\" skipped=\"" +
                              std::to_string(skipped) + "\"";
   return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"" +
-         escape_xml(table.title + " against " + table.baseline) + "\" " + counts + ">\n" + cases + "</testsuite>\n";
+         escape_markup(table.title + " against " + table.baseline) + "\" " + counts + ">\n" + cases + "</testsuite>\n";
 }
 
 std::string render_night_google_benchmark(const Night& night) {

@@ -339,7 +339,7 @@ TEST_F(NightTest, HostileNamesAreEscapedInEveryFormat) {
                               Not(HasSubstr("\xff")), HasSubstr("&lt;b>&amp;\\|\\`")));
   const std::string junit = render_night_junit(table);
   EXPECT_THAT(junit, AllOf(Not(HasSubstr("<b>")), Not(HasSubstr("\x1b")), Not(HasSubstr("\xff")),
-                           HasSubstr("]]&gt;&quot;&apos;&lt;b&gt;&amp;|`")));
+                           HasSubstr("]]&gt;&quot;&#39;&lt;b&gt;&amp;|`")));
   for (const std::string& text : {render_night_google_benchmark(tonight_), render_night_bencher(tonight_),
                                   render_night_github_action(tonight_, Direction::kLowerIsBetter)}) {
     EXPECT_NO_THROW(nlohmann::json::parse(text));
