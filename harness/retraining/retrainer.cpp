@@ -102,14 +102,14 @@ class Retraining {
     if (!is_resumed) state_.step = 0;
     state_.stage = index;
     state_.tensors.clear();
-    hand_out(stage);  // where the last step was done, and what it led to was not stored
+    bool is_marked = hand_out(stage);  // where the last step was done, and what it led to was not stored
     while (state_.step < stages_[index].steps) {
       run_step(stage);
-      const bool is_marked = hand_out(stage);
+      is_marked = hand_out(stage);
       if (is_marked || seconds_since(last_saved_) > kSecondsBetweenStates) save(stage);
       report(stage);
     }
-    check_learned();
+    if (!is_marked) check_learned(stage);
   }
 
   void run_step(StageRun& stage) {
@@ -142,15 +142,16 @@ class Retraining {
   bool hand_out(const StageRun& stage) {
     const size_t first = next_mark_;
     while (next_mark_ < request_.marks.size() && is_due(request_.marks[next_mark_])) {
-      check_learned();
+      if (next_mark_ == first) check_learned(stage);
       at_mark_(request_.marks[next_mark_], described(stage.model().conversion()));
       ++next_mark_;
     }
     return next_mark_ > first;
   }
 
-  // Of a training that diverged without ever leaving the finite numbers, no conversion is handed out.
-  void check_learned() const {
+  // Of a training that diverged without ever leaving the finite numbers, no conversion is handed out. What the last
+  // step led to, its own loss does not say yet: its windows, eight of them, once more do.
+  void check_learned(const StageRun& stage) {
     constexpr double kHardlyBetter = 0.1;  // nats
     const auto vocab_size = request_.checkpoint.config().vocab_size;
     const double guess = std::log(static_cast<double>(vocab_size)) - kHardlyBetter;
@@ -158,7 +159,9 @@ class Retraining {
     const auto begin = std::find_if(state_.curve.begin(), state_.curve.end(), [&](const nlohmann::json& point) {
       return point["stage"] == state_.curve.back()["stage"];
     });
-    const auto first = (*begin)["loss"].get<double>(), last = state_.curve.back()["loss"].get<double>();
+    const auto first = (*begin)["loss"].get<double>();
+    const int64_t windows = std::min<int64_t>(stages_[state_.stage].windows_a_step, 8);
+    const double last = stage.model().mean_cross_entropy(windows_.read(state_.windows - windows, windows));
     if (first >= guess || last < guess) return;
     throw std::runtime_error(fmt::format(
         "retraining diverged: the loss rose from {:.3f} to {:.3f} in {} tokens, no better than guessing among {} "

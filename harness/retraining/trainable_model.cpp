@@ -106,6 +106,15 @@ at::Tensor TrainableModel::forward(const at::Tensor& ids, uint64_t seed) const {
   return trained_rms_norm(residual, state_->norm, state_->config.rms_norm_eps);
 }
 
+double TrainableModel::mean_cross_entropy(const at::Tensor& ids) const {
+  const at::NoGradGuard no_grad;
+  const int64_t num_predicted = ids.size(1) - 1;
+  const at::Tensor targets = ids.narrow(1, 1, num_predicted).flatten();
+  const HeadLoss loss = head_loss(forward(ids).narrow(1, 0, num_predicted).flatten(0, 1),
+                                  state_->head_weight().detach().to(state_->options.dtype), targets, 1, {});
+  return loss.sum / static_cast<double>(targets.numel());
+}
+
 TrainableModel::Loss TrainableModel::add_gradients(const at::Tensor& ids, double factor, double balance_factor,
                                                    uint64_t seed) {
   const at::AutoGradMode with_gradients(true);

@@ -47,6 +47,9 @@ class TrainableModel {
   // noise's randomness where the stage has none.
   at::Tensor forward(const at::Tensor& ids, uint64_t seed = 0) const;
 
+  // Of the predicted tokens, by forward.
+  double mean_cross_entropy(const at::Tensor& ids) const;
+
   const std::vector<TrainedParameter>& parameters() const { return parameters_; }
   // After a step in which experts were visited so often; per layer.
   void step_selection_biases(const std::vector<at::Tensor>& visits);

@@ -167,6 +167,13 @@ TEST_F(RetrainerTest, DivergenceThatStaysFiniteHandsOutNothing) {
               ThrowsMessage<std::runtime_error>(testing::AllOf(HasSubstr("guessing"), HasSubstr("learning_rate"))));
 }
 
+TEST_F(RetrainerTest, DivergenceInTheOnlyStepHandsOutNothing) {
+  const Conversion learned = run(request(mixture_, simple_recipe(1e-2), {3200})).at(3200);
+  EXPECT_THAT([&] { run(request(learned, simple_recipe(1e6), {64})); },
+              ThrowsMessage<std::runtime_error>(HasSubstr("guessing")));
+  EXPECT_THAT(run(request(learned, simple_recipe(1e-3), {64})), testing::SizeIs(1));
+}
+
 TEST_F(RetrainerTest, DivergenceOfAnEarlierStageHandsOutNothing) {
   const Conversion learned = run(request(mixture_, simple_recipe(1e-2), {3200})).at(3200);
   RetrainRecipe recipe = simple_recipe(1e6);
