@@ -14,8 +14,8 @@ int64_t cost_of_difference(int64_t differing_tokens, MarkerDistance distance) {
   return std::llround(std::sqrt(static_cast<double>(differing_tokens)) * (int64_t{1} << 20));
 }
 
-// Costs whose optimum is one of costs' optima, at random. A neuron that no seed's tokens mark is as far from one seed as
-// from another but for what the seeds themselves have, so optima abound. A simplex's own choice among them heaps the
+// Costs whose optimum is one of costs' optima, at random. A neuron that no seed's tokens mark is as far from one seed
+// as from another but for what the seeds themselves have, so optima abound. A simplex's own choice among them heaps the
 // marks on some clusters; that of the released code (lap.lapjv) does not, nor does this one.
 std::vector<int64_t> with_random_ties(std::vector<int64_t> costs, int64_t num_neurons) {
   constexpr int64_t kNoise = 64;  // all neurons' together stays below a difference of one
