@@ -163,10 +163,10 @@ class Retraining {
     const int64_t windows = std::min<int64_t>(stages_[state_.stage].windows_a_step, 8);
     const double last = stage.model().mean_cross_entropy(windows_.read(state_.windows - windows, windows));
     if (first >= guess || last < guess) return;
-    throw std::runtime_error(fmt::format(
-        "retraining diverged: the loss rose from {:.3f} to {:.3f} in {} tokens, no better than guessing among {} "
-        "tokens; lower the recipe's learning_rate or clip_norm, or lengthen its warm_up_share",
-        first, last, tokens(), vocab_size));
+    throw RetrainingDiverged(
+        fmt::format("the loss rose from {:.3f} to {:.3f} in {} tokens, no better than guessing among {} "
+                    "tokens; lower the recipe's learning_rate or clip_norm, or lengthen its warm_up_share",
+                    first, last, tokens(), vocab_size));
   }
 
   Conversion described(Conversion conversion) {
@@ -235,7 +235,12 @@ void retrain(const RetrainRequest& request,
              const std::function<void(int64_t mark, const Conversion& conversion)>& at_mark) {
   check_request(request);
   reset_peak_memory();
-  Retraining(request, at_mark).run();
+  try {
+    Retraining(request, at_mark).run();
+  } catch (const RetrainingDiverged&) {
+    std::filesystem::remove(request.state_file);  // it would go on to the same end, and be in the next recipe's way
+    throw;
+  }
 }
 
 }  // namespace moebench

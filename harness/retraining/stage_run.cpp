@@ -87,8 +87,8 @@ StageRun::Result StageRun::step(int64_t step, const at::Tensor& windows) {
   const TrainableModel::Loss loss = add_gradients(windows, mixed_seed(seed_, static_cast<uint64_t>(step)));
   const double norm = gradient_norm(optimizer_.parameters());
   if (!std::isfinite(loss.cross_entropy) || !std::isfinite(loss.balance) || !std::isfinite(norm)) {
-    throw std::runtime_error("retraining diverged: the loss or its gradient is not finite in step " +
-                             std::to_string(step + 1) + " of stage '" + stage.name +
+    throw RetrainingDiverged("the loss or its gradient is not finite in step " + std::to_string(step + 1) +
+                             " of stage '" + stage.name +
                              "'; lower its learning_rate or clip_norm, or lengthen its warm_up_share");
   }
   if (stage.clip_norm > 0) clip_gradients(optimizer_.parameters(), norm, stage.clip_norm);

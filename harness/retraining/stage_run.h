@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,12 @@
 #include "harness/retraining/training_schedule.h"
 
 namespace moebench {
+
+// A training whose steps lead away: it would again.
+class RetrainingDiverged : public std::runtime_error {
+ public:
+  explicit RetrainingDiverged(const std::string& what) : std::runtime_error("retraining diverged: " + what) {}
+};
 
 struct StagePlace {
   int64_t index = 0;  // of the stage in its recipe
@@ -32,7 +39,7 @@ class StageRun {
     nlohmann::json point;  // of the curve: {stage, loss, balance, learning_rate, gradient_norm}
     nlohmann::json load;   // per layer each routed expert's share of the visits
   };
-  // step counts from 0; windows: [windows_a_step, window]. Throws std::runtime_error naming step and stage if the loss
+  // step counts from 0; windows: [windows_a_step, window]. Throws RetrainingDiverged naming step and stage if the loss
   // or its gradient is not finite.
   Result step(int64_t step, const at::Tensor& windows);
 

@@ -174,6 +174,18 @@ TEST_F(RetrainerTest, DivergenceInTheOnlyStepHandsOutNothing) {
   EXPECT_THAT(run(request(learned, simple_recipe(1e-3), {64})), testing::SizeIs(1));
 }
 
+TEST_F(RetrainerTest, DivergenceLeavesNoStateInTheWayOfAnotherRecipe) {
+  const Conversion learned = run(request(mixture_, simple_recipe(1e-2), {3200})).at(3200);
+  RetrainRequest diverging = request(learned, simple_recipe(1e6), {640});
+  diverging.state_file = folder_ / "state";
+  diverging.progress = [](const RetrainProgress&) { throw Interrupted(15); };
+  EXPECT_THROW(run(diverging), Interrupted);
+  EXPECT_TRUE(std::filesystem::exists(diverging.state_file));
+  diverging.progress = nullptr;
+  EXPECT_THAT([&] { run(diverging); }, ThrowsMessage<std::runtime_error>(HasSubstr("guessing")));
+  EXPECT_FALSE(std::filesystem::exists(diverging.state_file));
+}
+
 TEST_F(RetrainerTest, DivergenceOfAnEarlierStageHandsOutNothing) {
   const Conversion learned = run(request(mixture_, simple_recipe(1e-2), {3200})).at(3200);
   RetrainRecipe recipe = simple_recipe(1e6);
