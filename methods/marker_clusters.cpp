@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <limits>
-#include <random>
 
 #include "methods/balanced_assignment.h"
 
@@ -12,16 +11,6 @@ namespace {
 int64_t cost_of_difference(int64_t differing_tokens, MarkerDistance distance) {
   if (distance == MarkerDistance::kL1) return differing_tokens;
   return std::llround(std::sqrt(static_cast<double>(differing_tokens)) * (int64_t{1} << 20));
-}
-
-// Costs whose optimum is one of costs' optima, at random. A neuron that no seed's tokens mark is as far from one seed
-// as from another but for what the seeds themselves have, so optima abound. A simplex's own choice among them heaps the
-// marks on some clusters; that of the released code (lap.lapjv) does not, nor does this one.
-std::vector<int64_t> with_random_ties(std::vector<int64_t> costs, int64_t num_neurons) {
-  constexpr int64_t kNoise = 64;  // all neurons' together stays below a difference of one
-  std::mt19937_64 random;
-  for (int64_t& cost : costs) cost = cost * kNoise * num_neurons + static_cast<int64_t>(random() % kNoise);
-  return costs;
 }
 
 }  // namespace
@@ -46,8 +35,7 @@ std::vector<int64_t> marker_distances(const MarkerMatrix& markers, std::span<con
 std::vector<std::vector<int64_t>> cluster_by_markers(const MarkerMatrix& markers, std::span<const int64_t> neurons,
                                                      std::span<const int64_t> seeds, MarkerDistance distance) {
   const int64_t num_clusters = static_cast<int64_t>(seeds.size());
-  const auto costs = with_random_ties(marker_distances(markers, neurons, seeds, distance), std::ssize(neurons));
-  const auto assigned = balanced_assignment(costs, num_clusters);
+  const auto assigned = balanced_assignment(marker_distances(markers, neurons, seeds, distance), num_clusters);
   std::vector<std::vector<int64_t>> clusters(num_clusters);
   for (size_t row = 0; row < neurons.size(); ++row) clusters[assigned[row]].push_back(neurons[row]);
   return clusters;

@@ -20,8 +20,7 @@ std::vector<int64_t> marker_distances(const MarkerMatrix& markers, std::span<con
                                       std::span<const int64_t> seeds, MarkerDistance distance);
 
 // Clusters of equal size around the seeds with the least summed distance, each ascending. The released code's iteration
-// limit is one: centroids are not moved and assigned to again. Of equally cheap clusterings a random one, the same for
-// the same markers.
+// limit is one: centroids are not moved and assigned to again.
 // neurons: ascending, a multiple of the number of seeds.
 std::vector<std::vector<int64_t>> cluster_by_markers(const MarkerMatrix& markers, std::span<const int64_t> neurons,
                                                      std::span<const int64_t> seeds, MarkerDistance distance);

@@ -10,7 +10,7 @@ namespace {
 // Raised whenever a stage computes something else from the same settings; old results are then not reused.
 // 2: rates tie as in the released CMoE code; 3: conversion files of format 2; 4: MKL on any CPU; 5: adaptive visits
 // see the converted stream, behind a ridge router with scaled scores
-constexpr int kConvertVersion = 6;
+constexpr int kConvertVersion = 5;
 constexpr int kRetrainVersion = 3;  // 3: narrow experts are computed at once
 constexpr int kMeasureVersion = 2;
 

@@ -1,8 +1,6 @@
 #include "methods/activation_markers.h"
 
-#include <cmath>
 #include <numeric>
-#include <random>
 #include <set>
 
 #include <ATen/ATen.h>
@@ -129,30 +127,6 @@ TEST(MarkerClustersTest, ClustersAreDisjointAndOfEqualSize) {
     all.insert(all.end(), cluster.begin(), cluster.end());
   }
   EXPECT_THAT(all, testing::UnorderedElementsAreArray(neurons));
-}
-
-// Marks by heat, the seeds' on tokens of their own: every clustering costs the same. A cluster's marks are then those
-// of neurons drawn from all, whose sum's deviation four times is more than one cluster in ten thousand exceeds.
-TEST(MarkerClustersTest, WhereAllCostTheSameNoClusterIsHeapedWithMarks) {
-  constexpr int64_t kNeurons = 600, kClusters = 6, kSize = kNeurons / kClusters;
-  std::vector<int32_t> marks;
-  std::vector<int64_t> neurons(kNeurons), seeds(kClusters), counts(kNeurons);
-  std::iota(neurons.begin(), neurons.end(), int64_t{0});
-  std::iota(seeds.begin(), seeds.end(), kNeurons);
-  for (const int64_t seed : seeds) marks.push_back(static_cast<int32_t>(seed));
-  std::mt19937 random(3);
-  for (int64_t& count : counts) count = random() % 40;
-  for (const int64_t neuron : neurons) marks.insert(marks.end(), counts[neuron], static_cast<int32_t>(neuron));
-  const MarkerMatrix markers(marks, 1, kNeurons + kClusters);
-
-  const double mean = std::accumulate(counts.begin(), counts.end(), 0.0) / kNeurons;
-  double variance = 0;
-  for (const int64_t count : counts) variance += std::pow(static_cast<double>(count) - mean, 2) / kNeurons;
-  for (const auto& cluster : cluster_by_markers(markers, neurons, seeds, MarkerDistance::kL1)) {
-    double sum = 0;
-    for (const int64_t neuron : cluster) sum += static_cast<double>(counts[neuron]);
-    EXPECT_NEAR(sum, kSize * mean, 4 * std::sqrt(kSize * variance));
-  }
 }
 
 TEST(MarkerClustersTest, RepresentativeIsNearestToTheMeanColumn) {
