@@ -25,11 +25,15 @@ lemon::StaticDigraph bipartite_graph(int num_items, int num_clusters) {
 
 }  // namespace
 
-std::vector<int64_t> balanced_assignment(std::span<const int64_t> costs, int64_t num_clusters) {
+void check_assignment(std::span<const int64_t> costs, int64_t num_clusters) {
   if (num_clusters < 1 || costs.size() % num_clusters != 0 || costs.size() / num_clusters % num_clusters != 0) {
     throw std::invalid_argument("balanced assignment: " + std::to_string(costs.size()) + " costs do not share out to " +
                                 std::to_string(num_clusters) + " clusters evenly");
   }
+}
+
+std::vector<int64_t> balanced_assignment(std::span<const int64_t> costs, int64_t num_clusters) {
+  check_assignment(costs, num_clusters);
   const int num_items = static_cast<int>(costs.size() / num_clusters);
   const lemon::StaticDigraph graph = bipartite_graph(num_items, static_cast<int>(num_clusters));
   lemon::StaticDigraph::ArcMap<int64_t> cost_of(graph);

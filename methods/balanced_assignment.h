@@ -13,4 +13,7 @@ namespace moebench {
 // Returns each item's cluster. Optima are often many; the same costs give the same one.
 std::vector<int64_t> balanced_assignment(std::span<const int64_t> costs, int64_t num_clusters);
 
+// Throws std::invalid_argument if the costs are not of items that share out evenly.
+void check_assignment(std::span<const int64_t> costs, int64_t num_clusters);
+
 }  // namespace moebench

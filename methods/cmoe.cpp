@@ -16,6 +16,7 @@ struct CmoeOptions {
   std::string score = "code";
   int64_t top_activations = 10;
   std::string distance = "l1";
+  std::string assignment = "transportation";
   std::string propagate = "converted";
   std::string train_expert_scale = "paper";
 
@@ -24,6 +25,9 @@ struct CmoeOptions {
           {"code", "paper"});
     visit("top_activations", top_activations, "marked neurons a token (K_a of the paper)");
     visit("distance", distance, "of marker columns in the assignment: l1 (released code) or l2 (paper)", {"l1", "l2"});
+    visit("assignment", assignment,
+          "of many clusterings with the least distance: transportation (fast) or lapjv (the released code's very one)",
+          {"transportation", "lapjv"});
     visit("propagate", propagate, "what the layers after a converted one see: converted (published) or dense",
           {"converted", "dense"});
     visit("train_expert_scale", train_expert_scale,
@@ -37,6 +41,7 @@ class CmoeObserver : public LayerObserver {
  public:
   CmoeObserver(const CmoeOptions& options, const DenseLayer& dense)
       : distance_(options.distance == "l2" ? MarkerDistance::kL2 : MarkerDistance::kL1),
+        assignment_(options.assignment == "lapjv" ? ClusterAssignment::kLapjv : ClusterAssignment::kTransportation),
         markers_(dense.weights, parse_activation_score(options.score), options.top_activations) {}
 
   void observe(const FfnChunk& chunk) override { markers_.observe(chunk); }
@@ -53,7 +58,7 @@ class CmoeObserver : public LayerObserver {
     conversion.top_k = shape.top_k;
     if (shape.num_shared_experts > 0) conversion.shared = expert_of(shared);
     std::vector<int64_t> representatives;
-    for (const std::vector<int64_t>& cluster : cluster_by_markers(markers, routed, seeds, distance_)) {
+    for (const std::vector<int64_t>& cluster : cluster_by_markers(markers, routed, seeds, distance_, assignment_)) {
       conversion.experts.push_back(expert_of(cluster));
       representatives.push_back(representative(markers, cluster));
     }
@@ -63,6 +68,7 @@ class CmoeObserver : public LayerObserver {
 
  private:
   MarkerDistance distance_;
+  ClusterAssignment assignment_;
   ActivationMarkers markers_;
 };
 

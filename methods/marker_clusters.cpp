@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "methods/balanced_assignment.h"
+#include "methods/jonker_volgenant.h"
 
 namespace moebench {
 namespace {
@@ -33,9 +34,12 @@ std::vector<int64_t> marker_distances(const MarkerMatrix& markers, std::span<con
 }
 
 std::vector<std::vector<int64_t>> cluster_by_markers(const MarkerMatrix& markers, std::span<const int64_t> neurons,
-                                                     std::span<const int64_t> seeds, MarkerDistance distance) {
+                                                     std::span<const int64_t> seeds, MarkerDistance distance,
+                                                     ClusterAssignment assignment) {
   const int64_t num_clusters = static_cast<int64_t>(seeds.size());
-  const auto assigned = balanced_assignment(marker_distances(markers, neurons, seeds, distance), num_clusters);
+  const std::vector<int64_t> distances = marker_distances(markers, neurons, seeds, distance);
+  const auto assign = assignment == ClusterAssignment::kLapjv ? jonker_volgenant_assignment : balanced_assignment;
+  const std::vector<int64_t> assigned = assign(distances, num_clusters);
   std::vector<std::vector<int64_t>> clusters(num_clusters);
   for (size_t row = 0; row < neurons.size(); ++row) clusters[assigned[row]].push_back(neurons[row]);
   return clusters;

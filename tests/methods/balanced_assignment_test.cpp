@@ -8,6 +8,8 @@
 
 #include <gtest/gtest.h>
 
+#include "methods/jonker_volgenant.h"
+
 namespace moebench {
 namespace {
 
@@ -42,10 +44,12 @@ TEST(BalancedAssignmentTest, CostIsTheLeastOfAllBalancedAssignments) {
     std::vector<int64_t> costs(9 * num_clusters - (num_clusters == 2 ? 2 : 0));
     // Few different costs, so that ties abound as they do between marker columns.
     for (int64_t& cost : costs) cost = random() % (trial < 100 ? 4 : 1000);
-    const std::vector<int64_t> assigned = balanced_assignment(costs, num_clusters);
-    const int64_t size = static_cast<int64_t>(assigned.size()) / num_clusters;
-    EXPECT_EQ(sizes(assigned, num_clusters), std::vector<int64_t>(num_clusters, size));
-    EXPECT_EQ(total_cost(costs, assigned, num_clusters), least_cost(costs, num_clusters));
+    for (const auto assign : {balanced_assignment, jonker_volgenant_assignment}) {
+      const std::vector<int64_t> assigned = assign(costs, num_clusters);
+      const int64_t size = static_cast<int64_t>(assigned.size()) / num_clusters;
+      EXPECT_EQ(sizes(assigned, num_clusters), std::vector<int64_t>(num_clusters, size));
+      EXPECT_EQ(total_cost(costs, assigned, num_clusters), least_cost(costs, num_clusters));
+    }
   }
 }
 
@@ -66,6 +70,7 @@ TEST(BalancedAssignmentTest, OneClusterTakesAll) {
 TEST(BalancedAssignmentTest, RefusesItemsThatDoNotShareOut) {
   EXPECT_THROW(balanced_assignment(std::vector<int64_t>(6), 2), std::invalid_argument);
   EXPECT_THROW(balanced_assignment(std::vector<int64_t>(6), 0), std::invalid_argument);
+  EXPECT_THROW(jonker_volgenant_assignment(std::vector<int64_t>(6), 2), std::invalid_argument);
 }
 
 }  // namespace

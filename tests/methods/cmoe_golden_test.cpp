@@ -233,6 +233,14 @@ TEST_P(StoredLayers, AssignmentCostIsTheReleasedOptimum) {
   EXPECT_EQ(assignment_cost(markers, ours, seeds), cost);
 }
 
+TEST_P(StoredLayers, ClustersByLapjvAreTheReleasedOnes) {
+  const MarkerMatrix markers = this->markers();
+  const std::vector<int64_t> routed = other_neurons(released_[0], kNeurons);
+  EXPECT_EQ(cluster_by_markers(markers, routed, most_marked(markers, routed, 5), MarkerDistance::kL1,
+                               ClusterAssignment::kLapjv),
+            clusters());
+}
+
 TEST_P(StoredLayers, RepresentativesAgree) {
   const MarkerMatrix markers = this->markers();
   std::vector<int64_t> representatives;
