@@ -39,7 +39,7 @@ def released_module(folder, name):
 
 def token_ids(path):
     """The rows of the file joined as the released loaders join them: blank lines are empty rows."""
-    rows = ["" if not line.strip() else line + "\n" for line in path.read_text().removesuffix("\n").split("\n")]
+    rows = ["" if not line.strip() else line + "\n" for line in path.read_text(encoding="utf-8").removesuffix("\n").split("\n")]
     command = [REPOSITORY / "build/release/moebench", "tokenize", "--model", "smollm2-135m"]
     answer = subprocess.run(command, check=True, input=json.dumps("\n\n".join(rows)), text=True, stdout=subprocess.PIPE).stdout
     return torch.tensor(json.loads(answer))
@@ -88,7 +88,8 @@ def main():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    shared, active, experts = map(int, re.fullmatch(r"S(\d+)A(\d+)E(\d+)", arguments.shape).groups())
+    shape = re.fullmatch(r"S(\d+)A(\d+)E(\d+)", arguments.shape) or parser.error(f"--shape {arguments.shape}: not like S1A3E8")
+    shared, active, experts = map(int, shape.groups())
     sys.modules["matplotlib"] = sys.modules["matplotlib.pyplot"] = types.ModuleType("matplotlib")  # for plots it does not draw
     sys.modules["matplotlib"].pyplot = sys.modules["matplotlib"]
     released_module(arguments.code, "CMoE_model")

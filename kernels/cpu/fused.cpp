@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/cpu/choice.h"
+#include "kernels/cpu/operands.h"
 #include "kernels/cpu/packed_weights.h"
 #include "kernels/cpu/router_logits.h"
 #include "kernels/cpu/row_tiles.h"
@@ -30,8 +31,6 @@ constexpr int64_t kSumsBytes = 256 << 10;  // of a thread's output columns
 // Of gate_up's panels that a thread takes at once, for its second cache.
 constexpr int64_t kPanelsBytes = 512 << 10;
 constexpr int64_t kHalfPanel = kPanelColumns / 2;
-// So many that share a panel pay for making floats of it first (MicroKernels::widened).
-constexpr int64_t kWidenedRows = 32;
 
 // The visits of one expert in a block: rows of the activations, and which tokens they are.
 struct Visits {
@@ -41,58 +40,6 @@ struct Visits {
   const float* weights;   // null: 1
   char* activations;      // [num_rows, padded_width]
   int64_t first_panel;    // of gate_up among those of all visits
-};
-
-// What a tile multiplies: neighbouring panels, or the same steps of each, and rows; widened where that pays.
-class Operands {
- public:
-  // num_rows: of all tiles.
-  Operands(const MicroKernels& micro_kernels, int64_t num_rows, const Panels& panels, int64_t first_panel,
-           int64_t num_panels, int64_t first_step, int64_t num_steps)
-      : packed_kernels_(micro_kernels),
-        is_widened_(micro_kernels.widened != nullptr && num_rows >= kWidenedRows),
-        packed_steps_(num_steps),
-        panels_(panels.panel(first_panel) + first_step * kPanelStepBytes),
-        panel_bytes_(panels.panel_bytes()) {
-    if (!is_widened_) return;
-    const int64_t widened_bytes = 2 * num_steps * kPanelStepBytes;
-    thread_local AlignedMemory widened;
-    if (const auto bytes = static_cast<size_t>(num_panels * widened_bytes); widened.bytes() < bytes) {
-      widened = AlignedMemory(bytes);
-    }
-    for (int64_t panel = 0; panel < num_panels; ++panel) {
-      micro_kernels.widen_panel(panels_ + panel * panel_bytes_, num_steps,
-                                reinterpret_cast<float*>(widened.data() + panel * widened_bytes));
-    }
-    panels_ = widened.data();
-    panel_bytes_ = widened_bytes;
-  }
-
-  const MicroKernels& kernels() const { return is_widened_ ? *packed_kernels_.widened : packed_kernels_; }
-  int64_t steps() const { return is_widened_ ? 2 * packed_steps_ : packed_steps_; }
-  const void* panel(int64_t index) const { return panels_ + index * panel_bytes_; }
-
-  // Of the tile that comes next: rows[r] as the kernels take it.
-  void take_rows(const void** rows, int num_rows) const {
-    if (!is_widened_) return;
-    thread_local AlignedMemory widened;
-    const int64_t row_bytes = 2 * packed_steps_ * kStepBytes;
-    if (const auto bytes = static_cast<size_t>(kMostRows * row_bytes); widened.bytes() < bytes) {
-      widened = AlignedMemory(bytes);
-    }
-    for (int row = 0; row < num_rows; ++row) {
-      auto* floats = reinterpret_cast<float*>(widened.data() + row * row_bytes);
-      packed_kernels_.widen_row(rows[row], packed_steps_, floats);
-      rows[row] = floats;
-    }
-  }
-
- private:
-  const MicroKernels& packed_kernels_;
-  bool is_widened_;
-  int64_t packed_steps_;
-  const char* panels_;
-  int64_t panel_bytes_;
 };
 
 // Grows and stays: allocated once a thread, not once a call.
@@ -466,7 +413,7 @@ void FusedKernel::run_block(const MoeFfnCall& call, int64_t first_token, int64_t
   workspace.visit_weights.resize(visits);
   workspace.visit_counts.resize(call.num_threads * experts_.size());
   const auto activation_bytes = static_cast<size_t>(num_tokens * widest_visits_ * bytes);
-  if (workspace.activations.bytes() < activation_bytes) workspace.activations = AlignedMemory(activation_bytes);
+  workspace.activations.grow(activation_bytes);
 
   Pass pass(*this, block, workspace, num_tokens,
             call.experts ? call.experts + first_token * top_k : workspace.experts_TK.data(),

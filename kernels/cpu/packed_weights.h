@@ -19,8 +19,12 @@ class AlignedMemory {
   // Throws std::bad_alloc.
   explicit AlignedMemory(size_t bytes);
 
+  // To so many bytes where it has fewer; what it held is lost then. Throws std::bad_alloc.
+  void grow(size_t bytes) {
+    if (bytes_ < bytes) *this = AlignedMemory(bytes);
+  }
+
   char* data() const { return data_; }
-  size_t bytes() const { return bytes_; }
 
  private:
   struct Release {

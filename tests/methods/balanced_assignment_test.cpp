@@ -64,7 +64,10 @@ TEST(BalancedAssignmentTest, SameCostsGiveTheSameAssignment) {
 }
 
 TEST(BalancedAssignmentTest, OneClusterTakesAll) {
-  EXPECT_EQ(balanced_assignment(std::vector<int64_t>{5, 6, 7}, 1), (std::vector<int64_t>{0, 0, 0}));
+  for (const auto assign : {balanced_assignment, jonker_volgenant_assignment}) {
+    EXPECT_EQ(assign(std::vector<int64_t>{5, 6, 7}, 1), (std::vector<int64_t>{0, 0, 0}));
+    EXPECT_EQ(assign(std::vector<int64_t>{5}, 1), (std::vector<int64_t>{0}));
+  }
 }
 
 TEST(BalancedAssignmentTest, RefusesItemsThatDoNotShareOut) {
